@@ -1,0 +1,1 @@
+"""PriorRAW Edge, everything after training: export, verify, and the run time on tiles."""

@@ -1,0 +1,37 @@
+"""Cameras that packs and PNG folders name, where no camera file carries the colour matrix."""
+
+import numpy as np
+
+from priorraw.errors import InputError
+
+# XYZ (D65) to camera, x10000, row by row, as in the DNG tag ColorMatrix.
+COLOR_MATRICES = {
+    "samsung-nx2000": (7557, -2522, -739, -4679, 12949, 1894, -840, 1777, 5311),
+    "olympus-e-pl6": (8380, -2630, -639, -2887, 10725, 2496, -627, 1427, 5438),
+    "sony-slt-a57": (5991, -1456, -455, -4764, 12135, 2980, -707, 1425, 6701),
+    # Canon EOS 550D: the body behind SimpleCube++ (550D and 600D share the sensor).
+    "canon-eos-550d": (6941, -1164, -857, -3825, 11597, 2534, -416, 1540, 6039),
+    # No published matrix. The mean of the first three, white-balanced, with rows scaled to the median light of
+    # INTEL-TAU's IMX135 scenes: neutral stays neutral, saturated colours are approximate. See docs/method.md.
+    "sony-imx135": (10132, -3040, -851, -3839, 11155, 2291, -658, 1405, 5227),
+}
+
+
+def color_matrix(camera: str) -> np.ndarray:
+    """(3, 3) XYZ (D65) to camera RGB of a known camera.
+
+    Raises:
+        InputError: the camera is unknown; the message lists the known ones.
+    """
+    if camera not in COLOR_MATRICES:
+        raise InputError(unknown_camera(camera, COLOR_MATRICES))
+    return np.array(COLOR_MATRICES[camera], np.float64).reshape(3, 3) / 10_000
+
+
+def unknown_camera(camera: str, known) -> str:
+    """The line that a user sees for a camera name that is not in `known`."""
+    from difflib import get_close_matches
+
+    near = get_close_matches(camera, list(known), n=1)
+    hint = f"did you mean {near[0]}? " if near else ""
+    return f"camera {camera!r} is unknown; {hint}known: {', '.join(sorted(known))}"
