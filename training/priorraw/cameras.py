@@ -11,8 +11,8 @@ COLOR_MATRICES = {
     "sony-slt-a57": (5991, -1456, -455, -4764, 12135, 2980, -707, 1425, 6701),
     # Canon EOS 550D: the body behind SimpleCube++ (550D and 600D share the sensor).
     "canon-eos-550d": (6941, -1164, -857, -3825, 11597, 2534, -416, 1540, 6039),
-    # No published matrix. The mean of the first three, white-balanced, with rows scaled to the median light of
-    # INTEL-TAU's IMX135 scenes: neutral stays neutral, saturated colours are approximate. See docs/method.md.
+    # No published matrix. The mean of the first three, white-balanced, with rows scaled to the median light
+    # of INTEL-TAU's IMX135 scenes: neutral stays neutral, saturated colours are approximate. See docs/method.md.
     "sony-imx135": (10132, -3040, -851, -3839, 11155, 2291, -658, 1405, 5227),
 }
 
@@ -35,3 +35,21 @@ def unknown_camera(camera: str, known) -> str:
     near = get_close_matches(camera, list(known), n=1)
     hint = f"did you mean {near[0]}? " if near else ""
     return f"camera {camera!r} is unknown; {hint}known: {', '.join(sorted(known))}"
+
+
+def parse_color_matrix(text: str) -> np.ndarray:
+    """(3, 3) XYZ (D65) to camera from nine numbers in text; numbers above 100 are taken as x10000.
+
+    Raises:
+        InputError: there are not nine finite numbers, or the matrix has no inverse.
+    """
+    try:
+        matrix = np.array([float(v) for v in text.replace(",", " ").split()]).reshape(3, 3)
+    except ValueError:
+        raise InputError(f"--color-matrix {text!r}: nine numbers are needed, row by row") from None
+    if np.abs(matrix).max() > 100:
+        matrix = matrix / 10_000
+    # The negated comparison also catches NaN.
+    if not abs(np.linalg.det(matrix)) > 1e-6:
+        raise InputError(f"--color-matrix {text!r}: has no inverse; check the numbers")
+    return matrix

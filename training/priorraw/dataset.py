@@ -25,7 +25,7 @@ PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 def mask_of(raw: np.ndarray) -> np.ndarray:
     """(..., 3) raw-RGB to (...) bool: True where the pixel is valid, False where it is 0 in all channels."""
-    return raw.any(-1)
+    return np.asarray(raw.any(-1))
 
 
 @dataclass(frozen=True)
@@ -83,10 +83,8 @@ class PairDataset:
         if raw.dtype != np.uint16:
             raise InputError(f"{raw_path}: is 8-bit; raw-RGB is stored in 16 bits, make the dataset again")
         if raw.shape != srgb.shape:
-            raise InputError(
-                f"{srgb_path}: is {srgb.shape[1]}x{srgb.shape[0]} but its raw is {raw.shape[1]}x{raw.shape[0]};"
-                " make the pair again"
-            )
+            (h, w), (H, W) = srgb.shape[:2], raw.shape[:2]
+            raise InputError(f"{srgb_path}: is {w}x{h} but its raw is {W}x{H}; make the pair again")
         return dequantise(raw), dequantise(srgb)
 
 

@@ -1,0 +1,207 @@
+"""`prepare`: sources to a pair dataset, one scene at a time, so that memory holds one picture only."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from priorraw import cameras, isp
+from priorraw.dataset import FORMAT, MARKER, PairDataset, mask_of, write_png
+from priorraw.errors import InputError
+from priorraw.files import atomic_folder, read_json, sha256, write_json
+from priorraw.progress import say, track
+from priorraw.sources import Scene, Source, open_source
+from priorraw.splits import assign, follow, thumbnail
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What was made."""
+
+    folder: Path
+    camera: str
+    pairs: dict[str, int]  # per split
+    matched: int  # scenes that follow another dataset's split
+    skipped: list[str]  # one line per source or scene left out
+
+
+def prepare(
+    sources: Sequence[Path],
+    out: Path,
+    splits: dict[str, float],
+    *,
+    camera: str | None = None,
+    color_matrix: np.ndarray | None = None,
+    seed: int = 0,
+    size: int | None = None,
+    srgb_bits: int = 8,
+    like: Sequence[Path] = (),
+    black: float | None = None,
+    white: float | None = None,
+    skip_bad: bool = False,
+) -> Summary:
+    """Write the pair dataset `out` from camera files, packs and PNG folders (see `priorraw.sources`).
+
+    Args:
+        splits: name -> fraction, adding up to 1 (`priorraw.splits.parse_splits`).
+        camera: the dataset's camera; camera files name their own.
+        color_matrix: (3, 3) XYZ (D65) to camera; default the camera file's, else the known camera's.
+        size: long side to shrink larger pictures to, by area means in linear raw; None keeps them.
+        like: datasets of other cameras; the same scene takes the split it has there.
+        black, white: levels of packs and PNG folders in counts, 0 and 65535 by default.
+        skip_bad: leave out what cannot be read and say so; otherwise the first such thing ends it all.
+
+    Raises:
+        InputError: a source cannot be used, cameras differ, nothing is left; `out` is then as it was.
+    """
+    skipped: list[str] = []
+    others = _split_thumbnails(like, splits)
+    images: dict[str, dict[str, Any]] = {}
+    thumbnails: dict[str, np.ndarray] = {}
+    first: _Camera | None = None
+    with atomic_folder(out, MARKER) as folder:
+        pending = folder / "pending"  # splits are drawn when it is known which scenes are good
+        for kind in ("raw", "srgb"):
+            (pending / kind).mkdir(parents=True)
+        for scene in _walk(sources, black, white, skip_bad, skipped):
+            own = _camera_of(scene, camera, color_matrix)
+            first = first or own
+            if (own.model, own.matrix) != (first.model, first.matrix):
+                raise InputError(
+                    f"{scene.source}: is from {own.model or own.name}, {first.source} from"
+                    f" {first.model or first.name}; make one dataset per camera"
+                )
+            if scene.name in images:
+                raise InputError(f"{scene.source}: a second scene is named {scene.name!r}; rename one")
+            gains = isp.gains_from_illuminant(scene.illuminant)
+            raw16 = isp.quantise(shrink(scene.raw, size), 16)
+            raw = isp.dequantise(raw16)  # what the reader gets back is what is rendered
+            srgb = isp.quantise(isp.render(raw, gains, np.array(own.matrix)), srgb_bits)
+            images[scene.name] = {
+                "illuminant": [float(v) for v in scene.illuminant],
+                "source": scene.source,
+                "raw_sha256": _write(pending / "raw" / f"{scene.name}.png", raw16),
+                "srgb_sha256": _write(pending / "srgb" / f"{scene.name}.png", srgb),
+            }
+            if others:
+                thumbnails[scene.name] = thumbnail(raw, gains)
+        if first is None:
+            raise InputError(f"{sources[0]}: nothing usable is left of the sources; see the lines above")
+        followed = follow(thumbnails, others) if others else {}
+        split_of = assign([n for n in images if n not in followed], splits, seed) | followed
+        for split in splits:
+            for kind in ("raw", "srgb"):
+                (folder / split / kind).mkdir(parents=True)
+        for name, split in split_of.items():
+            images[name]["split"] = split
+            for kind in ("raw", "srgb"):
+                (pending / kind / f"{name}.png").rename(folder / split / kind / f"{name}.png")
+        for empty in (pending / "raw", pending / "srgb", pending):
+            empty.rmdir()
+        write_json(
+            folder / MARKER,
+            {
+                "format": FORMAT,
+                "camera": first.name,
+                "color_matrix": first.matrix,
+                "black_level": first.black,
+                "white_level": first.white,
+                "srgb_bits": srgb_bits,
+                "isp": {"tone_shoulder": isp.TONE_SHOULDER},
+                "seed": seed,
+                "splits": splits,
+                "images": images,
+            },
+        )
+    pairs = {split: sum(s == split for s in split_of.values()) for split in splits}
+    return Summary(out, first.name, pairs, len(followed), skipped)
+
+
+@dataclass(frozen=True)
+class _Camera:
+    """What must agree among all scenes of a dataset, and the levels of the first of them."""
+
+    name: str
+    model: str | None  # as the camera file says; None for packs and PNG folders
+    matrix: list[list[float]]
+    source: str
+    black: float
+    white: float
+
+
+def _camera_of(scene: Scene, camera: str | None, color_matrix: np.ndarray | None) -> _Camera:
+    name = camera or scene.camera
+    if name is None:
+        raise InputError(f"{scene.source}: does not say which camera it is from; pass --camera")
+    matrix = color_matrix if color_matrix is not None else scene.color_matrix
+    if matrix is None:
+        matrix = cameras.color_matrix(name)
+    return _Camera(name, scene.camera, matrix.tolist(), scene.source, scene.black, scene.white)
+
+
+def _walk(
+    paths: Sequence[Path], black: float | None, white: float | None, skip_bad: bool, skipped: list[str]
+) -> Iterator[Scene]:
+    """All usable scenes of all sources, with progress. What is bad ends it, or is named and passed over."""
+
+    def bad(error: InputError) -> None:
+        if not skip_bad:
+            raise error
+        say(f"skipped: {error}")
+        skipped.append(str(error))
+
+    opened: list[Source] = []
+    for path in paths:
+        try:
+            opened.append(open_source(path, black, white))
+        except InputError as error:
+            bad(error)
+    scenes = (scene for source in opened for scene in source.scenes())
+    for scene in track(scenes, "prepare", total=sum(source.count for source in opened)):
+        if isinstance(scene, InputError):
+            bad(scene)
+        else:
+            yield scene
+
+
+def shrink(raw: np.ndarray, size: int | None) -> np.ndarray:
+    """Area-resize (H, W, 3) linear raw-RGB so that its long side is `size`; never enlarges.
+
+    A pixel that takes in any masked one becomes masked: half a colour checker is no measurement.
+    """
+    import cv2
+
+    H, W = raw.shape[:2]
+    if size is None or max(H, W) <= size:
+        return raw
+    new = (max(1, round(W * size / max(H, W))), max(1, round(H * size / max(H, W))))
+    masked = cv2.resize((~mask_of(raw)).astype(np.float32), new, interpolation=cv2.INTER_AREA) > 0
+    small = cv2.resize(raw, new, interpolation=cv2.INTER_AREA)
+    small[masked] = 0
+    return small
+
+
+def _write(path: Path, picture: np.ndarray) -> str:
+    write_png(path, picture)
+    return sha256(path)
+
+
+def _split_thumbnails(folders: Sequence[Path], splits: dict[str, float]) -> list[tuple[str, np.ndarray]]:
+    """(split, thumbnail) of every picture of other cameras' datasets."""
+    found = []
+    for folder in folders:
+        theirs = read_json(folder / MARKER).get("splits")
+        if not isinstance(theirs, dict) or len(theirs) < 2 or not theirs.keys() <= splits.keys():
+            raise InputError(
+                f"{folder}: --like needs a dataset of several splits, all in --split ({', '.join(splits)})"
+            )
+        for split in theirs:
+            if not any((folder / split / "raw").glob("*.png")):
+                continue
+            pairs = PairDataset.open(folder, split)
+            for i in track(range(len(pairs)), f"reading {folder} {split}"):
+                gains = isp.gains_from_illuminant(pairs.illuminant(i))
+                found.append((split, thumbnail(pairs.pair(i)[0], gains)))
+    return found

@@ -1,0 +1,193 @@
+"""Where pairs come from: packs (.npz), folders of 16-bit linear PNG, camera files; each walks its scenes."""
+
+import csv
+import json
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+
+from priorraw.dataset import read_png
+from priorraw.errors import InputError
+from priorraw.isp import normalise_levels
+
+
+@dataclass(frozen=True)
+class Scene:
+    """One photographed scene, linear and demosaiced, before it is resized, rendered and written."""
+
+    name: str
+    raw: np.ndarray  # (H, W, 3) float32 raw-RGB in [0, 1]; 0 in all channels = masked
+    illuminant: np.ndarray  # (3,) float64, the sensor's response to white, any scale
+    source: str  # the file's name
+    black: float  # levels of the source, in its counts
+    white: float
+    camera: str | None = None  # what a camera file says of itself; None for packs and PNG folders
+    color_matrix: np.ndarray | None = None  # (3, 3) XYZ (D65) to camera, likewise
+
+
+@dataclass(frozen=True)
+class Source:
+    """A thing given on the command line: how many scenes it holds, and a way to walk them.
+
+    A scene that cannot be used comes as the InputError that says why, so that the caller may skip it.
+    """
+
+    count: int
+    scenes: Callable[[], Iterator[Scene | InputError]]
+
+
+def open_source(path: Path, black: float | None = None, white: float | None = None) -> Source:
+    """Recognise what `path` is. `black` and `white` are the levels of packs and PNG folders (0 and 65535).
+
+    Raises:
+        InputError: the path is missing, or is nothing that can be read.
+    """
+    if not path.exists():
+        raise InputError(f"{path}: not found")
+    levels = (0.0 if black is None else black, 65535.0 if white is None else white)
+    if not levels[0] < levels[1]:
+        raise InputError(f"--black-level {levels[0]:g} is not below --white-level {levels[1]:g}")
+    if path.is_dir():
+        if any(path.glob("*.png")):
+            return _png_folder(path, *levels)
+        raise InputError(f"{path}: holds no .png pictures")
+    if path.suffix == ".npz":
+        return _pack(path, *levels)
+    raise InputError(f"{path}: is neither a pack (.npz) nor a folder of PNG")
+
+
+def _pack(path: Path, black: float, white: float) -> Source:
+    """A pack: raw uint16 (N, H, W, 3), illuminant (N, 3), name (N,). Pixels are streamed."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            if archive.testzip() is not None:
+                raise InputError(f"{path}: is damaged (checksum); fetch the pack again")
+        with np.load(path, allow_pickle=False) as pack:
+            missing = {"raw", "illuminant", "name"} - set(pack.files)
+            if missing:
+                raise InputError(
+                    f"{path}: lacks {', '.join(sorted(missing))}; a pack has raw, illuminant, name"
+                )
+            lights, names = pack["illuminant"], pack["name"]
+        with _raw_member(path) as (_, shape):
+            N = shape[0]
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError) as error:
+        raise InputError(f"{path}: cannot be read as a pack ({error}); fetch the pack again") from None
+    if lights.shape != (N, 3) or lights.dtype.kind not in "fiu":
+        raise InputError(f"{path}: illuminant is {lights.dtype} {lights.shape}, not numbers ({N}, 3)")
+    if names.shape != (N,) or names.dtype.kind != "U":
+        raise InputError(f"{path}: name is {names.dtype} {names.shape}, not strings ({N},)")
+    if N == 0:
+        raise InputError(f"{path}: holds no scenes")
+
+    def scenes() -> Iterator[Scene | InputError]:
+        with _raw_member(path) as (file, shape):
+            size = int(np.prod(shape[1:])) * 2
+            for name, light in zip(names.tolist(), lights, strict=True):
+                counts = np.frombuffer(file.read(size), "<u2").reshape(shape[1:])
+                raw = normalise_levels(counts, black, white)
+                yield _checked(Scene(name, raw, light.astype(np.float64), path.name, black, white), path)
+
+    return Source(N, scenes)
+
+
+class _raw_member:  # noqa: N801  a context manager, used like a function
+    """Open the array `raw` of a pack as a byte stream: (stream at the first pixel, shape)."""
+
+    def __init__(self, path: Path):
+        self.path = path
+
+    def __enter__(self) -> tuple[IO[bytes], tuple[int, ...]]:
+        self.archive = zipfile.ZipFile(self.path)
+        self.file = self.archive.open("raw.npy")
+        version = np.lib.format.read_magic(self.file)
+        header = (
+            np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        )
+        shape, fortran, dtype = header(self.file)
+        if len(shape) != 4 or shape[3] != 3 or dtype != np.dtype("<u2") or fortran:
+            self.__exit__()
+            raise InputError(f"{self.path}: raw is {dtype} {shape}, not uint16 (N, H, W, 3)")
+        return self.file, shape
+
+    def __exit__(self, *_: object) -> None:
+        self.file.close()
+        self.archive.close()
+
+
+def _png_folder(folder: Path, black: float, white: float) -> Source:
+    """16-bit linear PNG with NAME.json ({"illuminant_color_raw": [r, g, b]}) or csv rows beside them.
+
+    A csv has the columns image, mean_r, mean_g, mean_b. A picture matches the row whose image is its name, or
+    the end of its name after an underscore (SimpleCube++: test_00_0010.png is row 00_0010 of test_gt.csv; its
+    levels are --black-level 2048 --white-level 16383).
+    """
+    pictures = sorted(folder.glob("*.png"))
+    rows = _csv_lights(folder)
+
+    def scenes() -> Iterator[Scene | InputError]:
+        for path in pictures:
+            try:
+                counts = read_png(path)
+                if counts.dtype != np.uint16:
+                    raise InputError(f"{path}: is 8-bit; linear raw-RGB needs a 16-bit PNG")
+                raw = normalise_levels(counts, black, white)
+                light = _light_of(path, rows)
+                yield _checked(Scene(path.stem, raw, light, path.name, black, white), path)
+            except InputError as error:
+                yield error
+
+    return Source(len(pictures), scenes)
+
+
+def _csv_lights(folder: Path) -> dict[str, list[float]]:
+    """Illuminants of all csv files in the folder, by the column `image`."""
+    lights: dict[str, list[float]] = {}
+    for path in sorted(folder.glob("*.csv")):
+        try:
+            with path.open(newline="") as file:
+                for row in csv.DictReader(file):
+                    light = [float(row[c]) for c in ("mean_r", "mean_g", "mean_b")]
+                    if lights.setdefault(row["image"], light) != light:
+                        raise InputError(f"{path}: gives {row['image']} a second, other illuminant")
+        except (KeyError, TypeError, ValueError, csv.Error) as error:
+            raise InputError(
+                f"{path}: not usable ({error}); columns image, mean_r, mean_g, mean_b are needed"
+            ) from None
+    return lights
+
+
+def _light_of(path: Path, rows: dict[str, list[float]]) -> np.ndarray:
+    """(3,) illuminant of a picture, from the json beside it or else from the csv rows."""
+    beside = path.with_suffix(".json")
+    if beside.exists():
+        try:
+            light = np.array(json.loads(beside.read_text())["illuminant_color_raw"], np.float64)
+        except (OSError, KeyError, TypeError, ValueError):
+            raise InputError(f'{beside}: needs {{"illuminant_color_raw": [r, g, b]}}') from None
+        return light
+    # Longest first: an exact name wins over its own ending.
+    for name in sorted(rows, key=len, reverse=True):
+        if path.stem == name or path.stem.endswith(f"_{name}"):
+            return np.array(rows[name], np.float64)
+    raise InputError(
+        f"{path}: has no illuminant; add {beside.name} beside it or a row to a csv in the folder"
+    )
+
+
+def _checked(scene: Scene, path: Path) -> Scene | InputError:
+    """The scene, or what keeps it from being used."""
+    what = path if path.stem == scene.name else f"{path}, scene {scene.name!r}"
+    if not scene.name or scene.name.startswith(".") or any(c in scene.name for c in "/\\\0"):
+        return InputError(f"{what}: the name cannot be a file's name; rename the scene")
+    light = scene.illuminant
+    if light.shape != (3,) or not np.isfinite(light).all() or (light <= 0).any():
+        return InputError(f"{what}: illuminant {light.tolist()} is not three numbers above zero")
+    if min(scene.raw.shape[:2]) < 1 or not scene.raw.any():
+        return InputError(f"{what}: holds no pixel above the black level")
+    return scene
