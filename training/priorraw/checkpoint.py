@@ -1,0 +1,74 @@
+"""Checkpoints of a training run as safetensors: weights, their running mean, Adam's moments, the step.
+
+Randomness needs no state: every step draws from a generator seeded with (seed, step), so a resumed run sees
+what an uninterrupted one would have seen.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from priorraw.errors import InputError
+from priorraw.files import atomic_file
+
+
+def step_generator(seed: int, step: int) -> torch.Generator:
+    """The generator of one training step."""
+    return torch.Generator().manual_seed(seed * 1_000_003 + step)
+
+
+def save_checkpoint(
+    path: Path,
+    model: nn.Module,
+    average: dict[str, Tensor],
+    optimizer: torch.optim.Optimizer,
+    step: int,
+    config: dict[str, Any],
+) -> None:
+    """Write everything that a resumed run needs, atomically."""
+    tensors = {f"model.{k}": v for k, v in model.state_dict().items()}
+    tensors |= {f"average.{k}": v for k, v in average.items()}
+    for i, state in optimizer.state_dict()["state"].items():
+        tensors |= {f"adam.{i}.{k}": torch.as_tensor(v) for k, v in state.items()}
+    metadata = {"step": str(step), "config": json.dumps(config, sort_keys=True)}
+    with atomic_file(path) as temporary:
+        save_file({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, temporary, metadata)
+
+
+def load_checkpoint(
+    path: Path,
+    model: nn.Module,
+    average: dict[str, Tensor],
+    optimizer: torch.optim.Optimizer,
+    config: dict[str, Any],
+) -> int:
+    """Restore a run in place and return the step to go on from.
+
+    Raises:
+        InputError: the file is damaged, or belongs to a run with other settings.
+    """
+    try:
+        with safe_open(path, "pt") as file:
+            metadata = file.metadata()
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a dict)
+    except (SafetensorError, OSError) as error:
+        raise InputError(f"{path}: not a readable checkpoint ({error}); delete it to start anew") from None
+    if json.loads(metadata["config"]) != config:
+        raise InputError(f"{path}: made with other settings; give the same ones or another --out")
+    model.load_state_dict(_under("model.", tensors))
+    average.update(_under("average.", tensors))
+    state: dict[int, dict[str, Tensor]] = {}
+    for key, value in _under("adam.", tensors).items():
+        index, name = key.split(".", 1)
+        state.setdefault(int(index), {})[name] = value
+    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+    return int(metadata["step"])
+
+
+def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}

@@ -1,0 +1,57 @@
+"""The metric protocol, used everywhere: PSNR and SSIM per picture on linear raw-RGB, then means over pictures."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torchmetrics.functional.image import structural_similarity_index_measure
+
+
+@dataclass(frozen=True)
+class Score:
+    """PSNR in dB (data range 1), SSIM, and PSNR over the pixels that the rendering clipped and did not."""
+
+    psnr: float
+    ssim: float
+    psnr_clipped: float | None = None
+    psnr_unclipped: float | None = None
+
+
+def psnr(predicted: np.ndarray, true: np.ndarray, mask: np.ndarray) -> float:
+    """PSNR in dB over the pixels of `mask` (H, W); pictures (H, W, 3) in [0, 1]. 100 dB where they are equal."""
+    error = np.square(predicted.astype(np.float64) - true)[mask].mean()
+    return float(-10 * np.log10(max(error, 1e-10)))
+
+
+def ssim(predicted: np.ndarray, true: np.ndarray, mask: np.ndarray) -> float:
+    """Mean SSIM (11x11 Gaussian, sigma 1.5, data range 1) over the pixels of `mask`.
+
+    Masked pixels are set to the truth first, so that what was predicted there does not leak into a window.
+    """
+    filled = np.where(mask[..., None], predicted, true)
+    tensors = [torch.from_numpy(np.ascontiguousarray(x.transpose(2, 0, 1)[None])).double() for x in (filled, true)]
+    _, full = structural_similarity_index_measure(*tensors, data_range=1.0, return_full_image=True)
+    return float(full[0].mean(0).numpy()[mask].mean())
+
+
+def score(predicted: np.ndarray, true: np.ndarray, mask: np.ndarray, srgb: np.ndarray | None = None) -> Score:
+    """Both metrics; with the sRGB (H, W, 3) also PSNR split by whether a channel sits at 0 or 1.
+
+    Raises:
+        ValueError: shapes differ, the picture is smaller than the SSIM window, or the mask is empty.
+    """
+    if predicted.shape != true.shape or mask.shape != true.shape[:2]:
+        raise ValueError(f"shapes differ: {predicted.shape}, {true.shape}, mask {mask.shape}")
+    if min(true.shape[:2]) < 11 or not mask.any():
+        raise ValueError(f"a picture of {true.shape[:2]} with {mask.sum()} valid pixels cannot be scored")
+    halves: list[float | None] = [None, None]
+    if srgb is not None:
+        clipped = ((srgb <= 0) | (srgb >= 1)).any(-1)
+        halves = [psnr(predicted, true, m) if m.any() else None for m in (mask & clipped, mask & ~clipped)]
+    return Score(psnr(predicted, true, mask), ssim(predicted, true, mask), *halves)
+
+
+def angular_error(light: np.ndarray, illuminant: np.ndarray) -> float:
+    """Angle in degrees between two illuminants (3,), scale free."""
+    a, b = (np.asarray(x, np.float64) / np.linalg.norm(x) for x in (light, illuminant))
+    return float(np.degrees(np.arccos(np.clip(a @ b, -1, 1))))

@@ -1,0 +1,68 @@
+"""Pair datasets as tensors in memory, ready to draw training batches from."""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from priorraw.dataset import PairDataset, mask_of
+from priorraw.isp import camera_from_srgb
+from priorraw.model import ALIGN, THUMBNAIL
+
+
+@dataclass(frozen=True)
+class TrainingPicture:
+    """One scene: srgb and raw (3, H, W), valid (1, H, W) 0 or 1, thumbnail (3, 64, 64), light (2,)."""
+
+    srgb: Tensor
+    raw: Tensor
+    valid: Tensor
+    thumbnail: Tensor
+    light: Tensor
+
+    def half_resolution(self) -> tuple[Tensor, Tensor]:
+        """RAW (3, H/2, W/2) and validity (1, H/2, W/2) where all four pixels are valid."""
+        return F.avg_pool2d(self.raw, 2), (F.avg_pool2d(self.valid, 2) == 1).float()
+
+
+def thumbnail_of(srgb: np.ndarray) -> np.ndarray:
+    """(H, W, 3) squeezed to (64, 64, 3) by plain bilinear sampling, as the training packs were made."""
+    if srgb.shape[:2] == (THUMBNAIL, THUMBNAIL):
+        return srgb
+    return cv2.resize(srgb, (THUMBNAIL, THUMBNAIL), interpolation=cv2.INTER_LINEAR)
+
+
+def to_tensor(picture: np.ndarray) -> Tensor:
+    """(H, W, 3) to contiguous float32 (3, H, W)."""
+    return torch.from_numpy(np.ascontiguousarray(picture.transpose(2, 0, 1), dtype=np.float32))
+
+
+def load_pictures(dataset: PairDataset) -> list[TrainingPicture]:
+    """All pairs of a split, cropped to sides that are multiples of 8."""
+    pictures = []
+    for i in range(len(dataset)):
+        raw, srgb = dataset.pair(i)
+        thumbnail = to_tensor(thumbnail_of(srgb))
+        H, W = (side // ALIGN * ALIGN for side in raw.shape[:2])
+        raw, srgb = raw[:H, :W], srgb[:H, :W]
+        illuminant = np.log(dataset.illuminant(i).astype(np.float64))
+        pictures.append(
+            TrainingPicture(
+                srgb=to_tensor(srgb),
+                raw=to_tensor(raw),
+                valid=torch.from_numpy(mask_of(raw)[None].astype(np.float32)),
+                thumbnail=thumbnail,
+                light=torch.tensor([illuminant[0] - illuminant[1], illuminant[2] - illuminant[1]]).float(),
+            )
+        )
+    return pictures
+
+
+def camera_vector(pictures: list[TrainingPicture], color_matrix: np.ndarray) -> Tensor:
+    """(13,) camera vector of `light`: matrix from linear sRGB, mean and spread of the training lights."""
+    lights = torch.stack([p.light for p in pictures])
+    matrix = torch.from_numpy(camera_from_srgb(color_matrix).astype(np.float32)).flatten()
+    return torch.cat([matrix, lights.mean(0), lights.std(0).clamp(min=0.02)])

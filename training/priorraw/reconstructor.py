@@ -1,0 +1,102 @@
+"""Step 3, the reconstructor: closed-form inverse, prior and sRGB in, linear raw-RGB out.
+
+As in the paper: distance map, Conv_prior, reliable attention, non-local attention over the bank, a U-Net with
+the fused prior at every up-sampling step, a sigmoid head. The head starts at the closed-form inverse (in
+logits), so that what is learned is the residual. All convolutions work at half resolution and below.
+"""
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from priorraw.layers import Residual, from_tokens, logit, to_tokens, unit
+from priorraw.lookup import Affinity
+
+
+@dataclass(frozen=True)
+class ReconstructorConfig:
+    prior: bool = True  # assembled RAW and distance as input; off: the same network on sRGB only
+    attention: bool = True  # reliable attention
+    non_local: bool = True  # multi-head attention over the bank
+    width: int = 32  # at half resolution; doubled and tripled below
+    heads: int = 2
+
+
+class NonLocal(nn.Module):
+    """FFN(MHA(query f_c, key bank features, value bank RAW)) at quarter resolution.
+
+    The projections of keys and values are linear, so they act on the other side of the product: each head's
+    query is projected into the bank's own feature space, and the heads' assembled RAW goes through one output
+    projection. The bank itself is the table; nothing has to be folded when a bank is swapped.
+    """
+
+    def __init__(self, width: int, dim: int, heads: int):
+        super().__init__()
+        self.queries = nn.ModuleList(nn.Linear(width, dim) for _ in range(heads))
+        self.affinities = nn.ModuleList(Affinity(10.0) for _ in range(heads))
+        self.ffn = nn.Sequential(nn.Linear(3 * heads, 2 * width), nn.ReLU(), nn.Linear(2 * width, width))
+
+    def forward(self, f_c: Tensor, keys: Tensor, raw: Tensor) -> Tensor:
+        """(N, C, h, w), keys (K, d), raw (3, K) to (N, C, h, w)."""
+        tokens = to_tokens(f_c)
+        heads = [
+            affinity.assemble(unit(query(tokens)), keys, raw)[0]
+            for query, affinity in zip(self.queries, self.affinities, strict=True)
+        ]
+        return from_tokens(self.ffn(torch.cat(heads, 1)), f_c)
+
+
+class Reconstructor(nn.Module):
+    def __init__(self, config: ReconstructorConfig, dim: int):
+        super().__init__()
+        self.config = config
+        w0, w1, w2 = config.width, 2 * config.width, 3 * config.width
+        self.stem = nn.Conv2d(6, w0, 4, stride=2, padding=1)  # sRGB and closed-form inverse, full resolution
+        self.conv_prior = nn.Conv2d(w0 + (6 if config.prior else 0), w0, 3, padding=1)
+        if config.attention:
+            self.conv_confidence = nn.Conv2d(w0, w0, 1)
+        if config.non_local:
+            self.non_local = NonLocal(w0, dim, config.heads)
+            self.fuse1 = nn.Conv2d(w0, w1, 1)
+            self.fuse0 = nn.ConvTranspose2d(w0, w0, 2, stride=2)
+        self.encode0 = Residual(w0)
+        self.down1 = nn.Conv2d(w0, w1, 2, stride=2)
+        self.encode1 = Residual(w1)
+        self.down2 = nn.Conv2d(w1, w2, 2, stride=2)
+        self.encode2 = nn.Sequential(Residual(w2), Residual(w2))
+        self.up1 = nn.ConvTranspose2d(w2, w1, 2, stride=2)
+        self.decode1 = Residual(w1)
+        self.up0 = nn.ConvTranspose2d(w1, w0, 2, stride=2)
+        self.decode0 = Residual(w0)
+        self.head = nn.ConvTranspose2d(w0, 3, 2, stride=2)
+        nn.init.zeros_(self.head.weight)
+        nn.init.zeros_(self.head.bias)
+
+    def forward(
+        self, srgb: Tensor, base: Tensor, maps: Tensor | None, keys: Tensor | None, raw: Tensor | None
+    ) -> Tensor:
+        """Linear raw-RGB (N, 3, H, W) in (0, 1).
+
+        Args:
+            srgb: (N, 3, H, W) in [0, 1]; H and W multiples of 8.
+            base: (N, 3, H, W) closed-form inverse with the inferred light, linear raw-RGB.
+            maps: (N, 6, H/2, W/2) assembled RAW and distance |assembled sRGB - sRGB|; None without prior.
+            keys: (K, d) and raw: (3, K) of the bank; None without non-local attention.
+        """
+        f = F.relu(self.stem(torch.cat([srgb - 0.5, base], 1)))
+        f_p = F.relu(self.conv_prior(f if maps is None else torch.cat([f, maps], 1)))
+        f_c = f_p * torch.sigmoid(self.conv_confidence(f_p)) if self.config.attention else f_p
+        x0 = self.encode0(f_c)
+        x1 = self.encode1(F.relu(self.down1(x0)))
+        x2 = self.encode2(F.relu(self.down2(x1)))
+        up1 = self.up1(x2) + x1
+        up0_extra = x0
+        if keys is not None and raw is not None:
+            f_o = self.non_local(F.avg_pool2d(f_c, 2), keys, raw)
+            up1 = up1 + self.fuse1(f_o)
+            up0_extra = up0_extra + self.fuse0(f_o)
+        y1 = self.decode1(F.relu(up1))
+        y0 = self.decode0(F.relu(self.up0(y1) + up0_extra))
+        return torch.sigmoid(logit(base) + self.head(y0))
