@@ -12,7 +12,7 @@ COLOR_MATRICES = {
     # Canon EOS 550D: the body behind SimpleCube++ (550D and 600D share the sensor).
     "canon-eos-550d": (6941, -1164, -857, -3825, 11597, 2534, -416, 1540, 6039),
     # No published matrix. The mean of the first three, white-balanced, with rows scaled to the median light
-    # of INTEL-TAU's IMX135 scenes: neutral stays neutral, saturated colours are approximate. See docs/method.md.
+    # of INTEL-TAU's IMX135 scenes: neutral stays neutral, saturated colours are approximate (docs/method.md).
     "sony-imx135": (10132, -3040, -851, -3839, 11155, 2291, -658, 1405, 5227),
 }
 

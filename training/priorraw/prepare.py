@@ -57,7 +57,7 @@ def prepare(
         InputError: a source cannot be used, cameras differ, nothing is left; `out` is then as it was.
     """
     skipped: list[str] = []
-    others = _split_thumbnails(like, splits)
+    others = [_dataset_thumbnails(folder, splits) for folder in like]
     images: dict[str, dict[str, Any]] = {}
     thumbnails: dict[str, np.ndarray] = {}
     first: _Camera | None = None
@@ -188,20 +188,21 @@ def _write(path: Path, picture: np.ndarray) -> str:
     return sha256(path)
 
 
-def _split_thumbnails(folders: Sequence[Path], splits: dict[str, float]) -> list[tuple[str, np.ndarray]]:
-    """(split, thumbnail) of every picture of other cameras' datasets."""
-    found = []
-    for folder in folders:
-        theirs = read_json(folder / MARKER).get("splits")
-        if not isinstance(theirs, dict) or len(theirs) < 2 or not theirs.keys() <= splits.keys():
-            raise InputError(
-                f"{folder}: --like needs a dataset of several splits, all in --split ({', '.join(splits)})"
-            )
-        for split in theirs:
-            if not any((folder / split / "raw").glob("*.png")):
-                continue
-            pairs = PairDataset.open(folder, split)
-            for i in track(range(len(pairs)), f"reading {folder} {split}"):
-                gains = isp.gains_from_illuminant(pairs.illuminant(i))
-                found.append((split, thumbnail(pairs.pair(i)[0], gains)))
+def _dataset_thumbnails(folder: Path, splits: dict[str, float]) -> dict[str, tuple[str, np.ndarray]]:
+    """name -> (split, thumbnail) of every picture of another camera's dataset."""
+    theirs = read_json(folder / MARKER).get("splits")
+    if not isinstance(theirs, dict) or len(theirs) < 2 or not theirs.keys() <= splits.keys():
+        raise InputError(
+            f"{folder}: --like needs a dataset of several splits, all in --split ({', '.join(splits)})"
+        )
+    found = {}
+    for split in theirs:
+        if not any((folder / split / "raw").glob("*.png")):
+            continue
+        pairs = PairDataset.open(folder, split)
+        for i in track(range(len(pairs)), f"reading {folder} {split}"):
+            gains = isp.gains_from_illuminant(pairs.illuminant(i))
+            found[pairs.names[i]] = (split, thumbnail(pairs.pair(i)[0], gains))
+    if not found:
+        raise InputError(f"{folder}: holds no pairs to match scenes with; leave that --like out")
     return found
