@@ -66,6 +66,10 @@ class PriorRAW(nn.Module):
         fitted = fit_light(maps[:, :3], balanced, weight)
         return self.light(thumbnail, torch.cat([maps, peak, balanced], 1), fitted, camera)
 
+    def transform(self, light: Tensor, camera: Tensor) -> Tensor:
+        """(N, 9) matrix from linear sRGB to raw-RGB under the light (N, 2) of the camera (N, 13)."""
+        return inverse_transform(light, camera[:, :9])
+
     def restore(self, srgb: Tensor, transform: Tensor, maps: Tensor, keys: Tensor, values: Tensor) -> Tensor:
         """Raw-RGB (N, 3, H, W) from sRGB, the (N, 9) inverse transform and the lookup's maps."""
         config = self.config.reconstructor
@@ -83,7 +87,7 @@ class PriorRAW(nn.Module):
         context = self.encoder.context(thumbnail)
         maps, peak = self.lookup(thumbnail, context, keys, values)
         light = self.infer_light(thumbnail, maps, peak, camera)
-        return torch.cat([context, inverse_transform(light, camera[:, :9])], 1)
+        return torch.cat([context, self.transform(light, camera)], 1)
 
     def tile(self, srgb: Tensor, scene: Tensor, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
         """sRGB (1, 3, T, T) and scene vector to raw-RGB (1, 3, T, T) and reliability (1, 1, T, T) in [0, 1]."""
