@@ -113,7 +113,9 @@ def srgb_encode(linear: np.ndarray) -> np.ndarray:
 
 def srgb_decode(encoded: np.ndarray) -> np.ndarray:
     """Inverse of `srgb_encode`."""
-    return np.where(encoded <= 0.04045, encoded / 12.92, ((encoded + 0.055) / 1.055) ** 2.4).astype(encoded.dtype)
+    return np.where(encoded <= 0.04045, encoded / 12.92, ((encoded + 0.055) / 1.055) ** 2.4).astype(
+        encoded.dtype
+    )
 
 
 def quantise(picture: np.ndarray, bits: int) -> np.ndarray:
@@ -128,7 +130,9 @@ def dequantise(codes: np.ndarray) -> np.ndarray:
     return codes.astype(np.float32) / np.float32(np.iinfo(codes.dtype).max)
 
 
-def render(raw: np.ndarray, gains: np.ndarray, xyz_to_camera: np.ndarray, *, toned: bool = True) -> np.ndarray:
+def render(
+    raw: np.ndarray, gains: np.ndarray, xyz_to_camera: np.ndarray, *, toned: bool = True
+) -> np.ndarray:
     """Linear raw-RGB (H, W, 3) to sRGB float32 in [0, 1], not quantised.
 
     Clips where a camera does: after the gains (sensor white) and after the matrix (sRGB gamut).

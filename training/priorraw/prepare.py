@@ -1,5 +1,6 @@
 """`prepare`: sources to a pair dataset, one scene at a time, so that memory holds one picture only."""
 
+import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,8 @@ from priorraw.files import atomic_folder, read_json, sha256, write_json
 from priorraw.progress import say, track
 from priorraw.sources import Scene, Source, open_source
 from priorraw.splits import assign, follow, thumbnail
+
+KINDS = ("raw", "srgb")
 
 
 @dataclass(frozen=True)
@@ -62,108 +65,60 @@ def prepare(
     thumbnails: dict[str, np.ndarray] = {}
     first: _Camera | None = None
     with atomic_folder(out, MARKER) as folder:
-        pending = folder / "pending"  # splits are drawn when it is known which scenes are good
-        for kind in ("raw", "srgb"):
-            (pending / kind).mkdir(parents=True)
-        for scene in _walk(sources, black, white, skip_bad, skipped):
+        # Splits are drawn at the end, when it is known which scenes are good.
+        pending = _make_split(folder, ".pending")
+        for scene in _walk(sources, black, white, color_matrix, skip_bad, skipped):
             own = _camera_of(scene, camera, color_matrix)
             first = first or own
-            if (own.model, own.matrix) != (first.model, first.matrix):
-                raise InputError(
-                    f"{scene.source}: is from {own.model or own.name}, {first.source} from"
-                    f" {first.model or first.name}; make one dataset per camera"
-                )
+            _check_same_camera(own, first)
             if scene.name in images:
                 raise InputError(f"{scene.source}: a second scene is named {scene.name!r}; rename one")
-            gains = isp.gains_from_illuminant(scene.illuminant)
-            raw16 = isp.quantise(shrink(scene.raw, size), 16)
-            raw = isp.dequantise(raw16)  # what the reader gets back is what is rendered
-            srgb = isp.quantise(isp.render(raw, gains, np.array(own.matrix)), srgb_bits)
+            raw, srgb = _pair(scene, np.array(own.matrix), size, srgb_bits)
             images[scene.name] = {
                 "illuminant": [float(v) for v in scene.illuminant],
                 "source": scene.source,
-                "raw_sha256": _write(pending / "raw" / f"{scene.name}.png", raw16),
+                "raw_sha256": _write(pending / "raw" / f"{scene.name}.png", raw),
                 "srgb_sha256": _write(pending / "srgb" / f"{scene.name}.png", srgb),
             }
             if others:
-                thumbnails[scene.name] = thumbnail(raw, gains)
+                gains = isp.gains_from_illuminant(scene.illuminant)
+                thumbnails[scene.name] = thumbnail(isp.dequantise(raw), gains)
         if first is None:
-            raise InputError(f"{sources[0]}: nothing usable is left of the sources; see the lines above")
+            raise InputError(f"{sources[0]}: no scene is left, all were skipped; see the lines above")
         followed = follow(thumbnails, others) if others else {}
         split_of = assign([n for n in images if n not in followed], splits, seed) | followed
         for split in splits:
-            for kind in ("raw", "srgb"):
-                (folder / split / kind).mkdir(parents=True)
+            _make_split(folder, split)
         for name, split in split_of.items():
             images[name]["split"] = split
-            for kind in ("raw", "srgb"):
+            for kind in KINDS:
                 (pending / kind / f"{name}.png").rename(folder / split / kind / f"{name}.png")
-        for empty in (pending / "raw", pending / "srgb", pending):
-            empty.rmdir()
-        write_json(
-            folder / MARKER,
-            {
-                "format": FORMAT,
-                "camera": first.name,
-                "color_matrix": first.matrix,
-                "black_level": first.black,
-                "white_level": first.white,
-                "srgb_bits": srgb_bits,
-                "isp": {"tone_shoulder": isp.TONE_SHOULDER},
-                "seed": seed,
-                "splits": splits,
-                "images": images,
-            },
-        )
+        shutil.rmtree(pending)
+        meta = {
+            "format": FORMAT,
+            "camera": first.name,
+            "color_matrix": first.matrix,
+            "black_level": first.black,
+            "white_level": first.white,
+            "srgb_bits": srgb_bits,
+            "isp": {"tone_shoulder": isp.TONE_SHOULDER},
+            "seed": seed,
+            "splits": splits,
+            "images": images,
+        }
+        write_json(folder / MARKER, meta)
     pairs = {split: sum(s == split for s in split_of.values()) for split in splits}
     return Summary(out, first.name, pairs, len(followed), skipped)
 
 
-@dataclass(frozen=True)
-class _Camera:
-    """What must agree among all scenes of a dataset, and the levels of the first of them."""
-
-    name: str
-    model: str | None  # as the camera file says; None for packs and PNG folders
-    matrix: list[list[float]]
-    source: str
-    black: float
-    white: float
-
-
-def _camera_of(scene: Scene, camera: str | None, color_matrix: np.ndarray | None) -> _Camera:
-    name = camera or scene.camera
-    if name is None:
-        raise InputError(f"{scene.source}: does not say which camera it is from; pass --camera")
-    matrix = color_matrix if color_matrix is not None else scene.color_matrix
-    if matrix is None:
-        matrix = cameras.color_matrix(name)
-    return _Camera(name, scene.camera, matrix.tolist(), scene.source, scene.black, scene.white)
-
-
-def _walk(
-    paths: Sequence[Path], black: float | None, white: float | None, skip_bad: bool, skipped: list[str]
-) -> Iterator[Scene]:
-    """All usable scenes of all sources, with progress. What is bad ends it, or is named and passed over."""
-
-    def bad(error: InputError) -> None:
-        if not skip_bad:
-            raise error
-        say(f"skipped: {error}")
-        skipped.append(str(error))
-
-    opened: list[Source] = []
-    for path in paths:
-        try:
-            opened.append(open_source(path, black, white))
-        except InputError as error:
-            bad(error)
-    scenes = (scene for source in opened for scene in source.scenes())
-    for scene in track(scenes, "prepare", total=sum(source.count for source in opened)):
-        if isinstance(scene, InputError):
-            bad(scene)
-        else:
-            yield scene
+def _pair(scene: Scene, matrix: np.ndarray, size: int | None, srgb_bits: int) -> tuple[np.ndarray, np.ndarray]:
+    """uint16 raw-RGB and the sRGB codes that the software ISP makes of it. Masked pixels come out 0 in both."""
+    codes = isp.quantise(shrink(scene.raw, size), 16)
+    if not codes.any():
+        raise InputError(f"{scene.source}: {scene.name!r} has no unmasked pixel left at --size {size}")
+    # Rendered from the codes, not from the float picture: a reader of the pair sees the codes.
+    srgb = isp.render(isp.dequantise(codes), isp.gains_from_illuminant(scene.illuminant), matrix)
+    return codes, isp.quantise(srgb, srgb_bits)
 
 
 def shrink(raw: np.ndarray, size: int | None) -> np.ndarray:
@@ -183,6 +138,73 @@ def shrink(raw: np.ndarray, size: int | None) -> np.ndarray:
     return small
 
 
+@dataclass(frozen=True)
+class _Camera:
+    """What must agree among all scenes of a dataset, and the levels of the first of them."""
+
+    name: str
+    model: str | None  # as the camera file says; None for packs and PNG folders
+    matrix: list[list[float]]
+    source: str
+    black: float | list[float]
+    white: float
+
+
+def _camera_of(scene: Scene, camera: str | None, color_matrix: np.ndarray | None) -> _Camera:
+    name = camera or scene.camera
+    if name is None:
+        raise InputError(f"{scene.source}: does not say which camera it is from; pass --camera")
+    matrix = color_matrix if color_matrix is not None else scene.color_matrix
+    if matrix is None:
+        if name not in cameras.COLOR_MATRICES:
+            unknown = cameras.unknown_camera(name, cameras.COLOR_MATRICES)
+            raise InputError(f"{unknown}; or pass --color-matrix")
+        matrix = cameras.color_matrix(name)
+    return _Camera(name, scene.camera, matrix.tolist(), scene.source, scene.black, scene.white)
+
+
+def _check_same_camera(own: _Camera, first: _Camera) -> None:
+    if own.model != first.model:
+        theirs, ours = (c.model or f"a pack or PNG folder of {c.name}" for c in (own, first))
+        raise InputError(f"{own.source}: is from {theirs}, {first.source} from {ours}; make a dataset of each")
+
+
+def _walk(
+    paths: Sequence[Path],
+    black: float | None,
+    white: float | None,
+    color_matrix: np.ndarray | None,
+    skip_bad: bool,
+    skipped: list[str],
+) -> Iterator[Scene]:
+    """All usable scenes of all sources, with progress. What is bad ends it, or is named and passed over."""
+
+    def bad(error: InputError) -> None:
+        if not skip_bad:
+            raise error
+        say(f"skipped: {error}")
+        skipped.append(str(error))
+
+    opened: list[Source] = []
+    for path in paths:
+        try:
+            opened.append(open_source(path, black, white, color_matrix))
+        except InputError as error:
+            bad(error)
+    scenes = (scene for source in opened for scene in source.scenes())
+    for scene in track(scenes, "prepare", total=sum(source.count for source in opened)):
+        if isinstance(scene, InputError):
+            bad(scene)
+        else:
+            yield scene
+
+
+def _make_split(folder: Path, split: str) -> Path:
+    for kind in KINDS:
+        (folder / split / kind).mkdir(parents=True)
+    return folder / split
+
+
 def _write(path: Path, picture: np.ndarray) -> str:
     write_png(path, picture)
     return sha256(path)
@@ -192,9 +214,7 @@ def _dataset_thumbnails(folder: Path, splits: dict[str, float]) -> dict[str, tup
     """name -> (split, thumbnail) of every picture of another camera's dataset."""
     theirs = read_json(folder / MARKER).get("splits")
     if not isinstance(theirs, dict) or len(theirs) < 2 or not theirs.keys() <= splits.keys():
-        raise InputError(
-            f"{folder}: --like needs a dataset of several splits, all in --split ({', '.join(splits)})"
-        )
+        raise InputError(f"{folder}: --like needs a dataset of several splits, all in --split ({', '.join(splits)})")
     found = {}
     for split in theirs:
         if not any((folder / split / "raw").glob("*.png")):

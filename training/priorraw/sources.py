@@ -14,6 +14,7 @@ import numpy as np
 from priorraw.dataset import read_png
 from priorraw.errors import InputError
 from priorraw.isp import normalise_levels
+from priorraw.raw_io import EXTENSIONS, read_camera_file
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class Scene:
     raw: np.ndarray  # (H, W, 3) float32 raw-RGB in [0, 1]; 0 in all channels = masked
     illuminant: np.ndarray  # (3,) float64, the sensor's response to white, any scale
     source: str  # the file's name
-    black: float  # levels of the source, in its counts
+    black: float | list[float]  # levels of the source, in its counts; camera files have one for each filter
     white: float
     camera: str | None = None  # what a camera file says of itself; None for packs and PNG folders
     color_matrix: np.ndarray | None = None  # (3, 3) XYZ (D65) to camera, likewise
@@ -41,8 +42,16 @@ class Source:
     scenes: Callable[[], Iterator[Scene | InputError]]
 
 
-def open_source(path: Path, black: float | None = None, white: float | None = None) -> Source:
-    """Recognise what `path` is. `black` and `white` are the levels of packs and PNG folders (0 and 65535).
+def open_source(
+    path: Path,
+    black: float | None = None,
+    white: float | None = None,
+    color_matrix: np.ndarray | None = None,
+) -> Source:
+    """Recognise what `path` is: a pack, a camera file, a folder of either camera files or PNG.
+
+    `black` and `white` are the levels of packs and PNG folders (0 and 65535); `color_matrix` (3, 3) stands in
+    for that of camera files.
 
     Raises:
         InputError: the path is missing, or is nothing that can be read.
@@ -50,15 +59,34 @@ def open_source(path: Path, black: float | None = None, white: float | None = No
     if not path.exists():
         raise InputError(f"{path}: not found")
     levels = (0.0 if black is None else black, 65535.0 if white is None else white)
-    if not levels[0] < levels[1]:
-        raise InputError(f"--black-level {levels[0]:g} is not below --white-level {levels[1]:g}")
-    if path.is_dir():
-        if any(path.glob("*.png")):
-            return _png_folder(path, *levels)
-        raise InputError(f"{path}: holds no .png pictures")
-    if path.suffix == ".npz":
+    if not 0 <= levels[0] < levels[1] <= 65535:
+        raise InputError(f"--black-level {levels[0]:g}, --white-level {levels[1]:g}: need 0 <= black < white <= 65535")
+    if path.suffix.lower() == ".npz":
         return _pack(path, *levels)
-    raise InputError(f"{path}: is neither a pack (.npz) nor a folder of PNG")
+    shots = sorted(p for p in path.iterdir() if p.suffix.lower() in EXTENSIONS) if path.is_dir() else [path]
+    if shots:
+        if (black, white) != (None, None):
+            raise InputError(f"{path}: camera files carry their own levels; leave out --black-level, --white-level")
+        return _camera_files(shots, color_matrix)
+    if any(path.glob("*.png")):
+        return _png_folder(path, *levels)
+    raise InputError(f"{path}: holds neither camera files nor .png pictures")
+
+
+def _camera_files(paths: list[Path], color_matrix: np.ndarray | None) -> Source:
+    """Camera files, one scene each, named as the file."""
+
+    def scenes() -> Iterator[Scene | InputError]:
+        for path in paths:
+            try:
+                shot = read_camera_file(path, color_matrix)
+            except InputError as error:
+                yield error
+                continue
+            levels = (path.name, shot.black, shot.white)
+            yield _checked(Scene(path.stem, shot.raw, shot.illuminant, *levels, shot.camera, shot.color_matrix), path)
+
+    return Source(len(paths), scenes)
 
 
 def _pack(path: Path, black: float, white: float) -> Source:
@@ -70,9 +98,7 @@ def _pack(path: Path, black: float, white: float) -> Source:
         with np.load(path, allow_pickle=False) as pack:
             missing = {"raw", "illuminant", "name"} - set(pack.files)
             if missing:
-                raise InputError(
-                    f"{path}: lacks {', '.join(sorted(missing))}; a pack has raw, illuminant, name"
-                )
+                raise InputError(f"{path}: lacks {', '.join(sorted(missing))}; a pack has raw, illuminant, name")
             lights, names = pack["illuminant"], pack["name"]
         with _raw_member(path) as (_, shape):
             N = shape[0]
@@ -106,9 +132,7 @@ class _raw_member:  # noqa: N801  a context manager, used like a function
         self.archive = zipfile.ZipFile(self.path)
         self.file = self.archive.open("raw.npy")
         version = np.lib.format.read_magic(self.file)
-        header = (
-            np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        )
+        header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
         shape, fortran, dtype = header(self.file)
         if len(shape) != 4 or shape[3] != 3 or dtype != np.dtype("<u2") or fortran:
             self.__exit__()
@@ -175,9 +199,7 @@ def _light_of(path: Path, rows: dict[str, list[float]]) -> np.ndarray:
     for name in sorted(rows, key=len, reverse=True):
         if path.stem == name or path.stem.endswith(f"_{name}"):
             return np.array(rows[name], np.float64)
-    raise InputError(
-        f"{path}: has no illuminant; add {beside.name} beside it or a row to a csv in the folder"
-    )
+    raise InputError(f"{path}: has no illuminant; add {beside.name} beside it or a row to a csv in the folder")
 
 
 def _checked(scene: Scene, path: Path) -> Scene | InputError:

@@ -74,11 +74,7 @@ def same_scenes(own: np.ndarray, other: np.ndarray) -> dict[int, tuple[bool, flo
     """
     likeness = own @ other.T
     best = likeness.argmax(1)
-    found = {
-        i: (False, float(likeness[i, j]), int(j))
-        for i, j in enumerate(best.tolist())
-        if likeness[i, j] > MATCH
-    }
+    found = {i: (False, float(likeness[i, j]), int(j)) for i, j in enumerate(best.tolist()) if likeness[i, j] > MATCH}
     pairs, score = _align(likeness - ALIGN)
     # A chance order also aligns somewhat: only an order that beats shuffled ones clearly is believed.
     rng = np.random.default_rng(0)
@@ -88,9 +84,7 @@ def same_scenes(own: np.ndarray, other: np.ndarray) -> dict[int, tuple[bool, flo
     return found
 
 
-def follow(
-    thumbnails: dict[str, np.ndarray], others: Sequence[dict[str, tuple[str, np.ndarray]]]
-) -> dict[str, str]:
+def follow(thumbnails: dict[str, np.ndarray], others: Sequence[dict[str, tuple[str, np.ndarray]]]) -> dict[str, str]:
     """name -> split of the same scene in another camera's dataset, for the scenes that have one.
 
     `thumbnails` are ours by name; each of `others` is a dataset: name -> (split, thumbnail). Names sort in
@@ -127,7 +121,5 @@ def _align(gain: np.ndarray) -> tuple[list[tuple[int, int]], float]:
 
 def _fill(pairs: list[tuple[int, int]]) -> list[tuple[int, int]]:
     """Add what lies between two pairs at equal distance on both sides: the same walk, too unlike to align."""
-    between = [
-        (i + k, j + k) for (i, j), (i2, j2) in pairwise(pairs) if i2 - i == j2 - j for k in range(1, i2 - i)
-    ]
+    between = [(i + k, j + k) for (i, j), (i2, j2) in pairwise(pairs) if i2 - i == j2 - j for k in range(1, i2 - i)]
     return sorted(pairs + between)
