@@ -15,8 +15,8 @@ from priorraw.errors import InputError
 
 # What a folder of camera files is searched for. A file that is named itself may end as it likes.
 EXTENSIONS = frozenset(
-    ".3fr .arw .cr2 .cr3 .crw .dcr .dng .erf .fff .iiq .kdc .mef .mos .mrw .nef .nrw .orf .pef .raf .rw2"
-    " .sr2 .srf .srw".split()  # noqa: SIM905  two lines rather than 23
+    ".3fr .arw .cr2 .cr3 .crw .dcr .dng .erf .fff .iiq .kdc .mef .mos .mrw .nef .nrw"  # noqa: SIM905
+    " .orf .pef .raf .rw2 .sr2 .srf .srw".split()
 )
 # DNG tags, and the value of CalibrationIlluminant that means D65 (EXIF LightSource).
 COLOR_MATRIX_1, COLOR_MATRIX_2, ILLUMINANT_1, D65 = 50721, 50722, 50778, 21
