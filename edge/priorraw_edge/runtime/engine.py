@@ -1,0 +1,232 @@
+"""What runs the model: PyTorch from an asset folder (eager), or ExecuTorch from a bundle."""
+
+import hashlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+from priorraw.errors import InputError
+from priorraw.files import read_json
+
+if TYPE_CHECKING:
+    import torch
+    from priorraw.model import PriorRAW
+
+BUNDLE_FORMAT = 1
+DEFAULT_CAMERA = "sony-imx135"  # a phone's sensor
+
+
+class Engine(Protocol):
+    """A model for one camera, cut into a scene part (whole picture, once) and a tile part (pixels)."""
+
+    camera: str
+    color_matrix: np.ndarray  # (3, 3) XYZ (D65) to camera
+    tile_size: int  # side of a tile, pixels
+    halo: int  # pixels; covers the tile part's receptive field
+    align: int  # total stride of the tile part; tile origins and padded sizes are multiples of it
+
+    def scene(self, thumbnail: np.ndarray) -> np.ndarray:
+        """(64, 64, 3) float32 sRGB in [0, 1] to an opaque float32 scene vector."""
+
+    def tile(self, srgb: np.ndarray, scene: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """(T, T, 3) float32 sRGB in [0, 1] to raw-RGB (T, T, 3) and reliability (T, T), float32 in [0, 1]."""
+
+
+def open_engine(
+    camera: str | None = None, *, bundle: Path | None = None, assets: Path | None = None
+) -> Engine:
+    """The engine of a camera: a bundle, or PyTorch with the assets in a folder (by default the shipped ones).
+
+    Raises:
+        InputError: unknown camera, a bundle of another camera, damaged files.
+    """
+    if bundle is None:
+        from priorraw.assets import load_assets
+
+        loaded = load_assets(camera or DEFAULT_CAMERA, assets)
+        return EagerEngine(
+            loaded.model,
+            loaded.keys,
+            loaded.values,
+            loaded.camera_vector,
+            camera=loaded.camera,
+            color_matrix=loaded.color_matrix,
+        )
+    engine = BundleEngine(bundle)
+    if camera not in (None, engine.camera):
+        raise InputError(f"{bundle}: made for camera {engine.camera}, not {camera}; export one for {camera}")
+    return engine
+
+
+def to_nchw(picture: np.ndarray) -> np.ndarray:
+    """(H, W, 3) to contiguous (1, 3, H, W) float32. Contiguous matters: ExecuTorch misreads other strides."""
+    return np.ascontiguousarray(picture.transpose(2, 0, 1)[None], dtype=np.float32)
+
+
+class EagerEngine:
+    """The PyTorch model itself.
+
+    Args:
+        model: `PriorRAW`, its weights loaded.
+        keys: bank keys (K, d).
+        values: bank values (6, K), rows sRGB then RAW.
+        camera_vector: (1, 13), see `priorraw.light`.
+    """
+
+    def __init__(
+        self,
+        model: "PriorRAW",
+        keys: "torch.Tensor",
+        values: "torch.Tensor",
+        camera_vector: "torch.Tensor",
+        *,
+        camera: str,
+        color_matrix: np.ndarray,
+        tile_size: int = 256,
+    ):
+        from priorraw.model import ALIGN, HALO
+
+        self.model = model.eval()
+        self.keys, self.values, self.camera_vector = keys, values, camera_vector
+        self.camera, self.color_matrix = camera, np.asarray(color_matrix, np.float64)
+        self.tile_size, self.halo, self.align = tile_size, HALO, ALIGN
+
+    def scene(self, thumbnail: np.ndarray) -> np.ndarray:
+        import torch
+
+        with torch.inference_mode():
+            picture = torch.from_numpy(to_nchw(thumbnail))
+            return self.model.scene(picture, self.keys, self.values, self.camera_vector).numpy()
+
+    def tile(self, srgb: np.ndarray, scene: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        import torch
+
+        with torch.inference_mode():
+            picture = torch.from_numpy(to_nchw(srgb))
+            raw, reliability = self.model.tile(picture, torch.from_numpy(scene), self.keys, self.values)
+        return raw[0].permute(1, 2, 0).numpy(), reliability[0, 0].numpy()
+
+
+class BundleEngine:
+    """An xnnpack bundle, run by ExecuTorch.
+
+    Every file is checked against `bundle.json` before it is used, and the bytes that were checked are those
+    that run. They stay alive with the engine, since a loaded program reads from them.
+
+    Raises:
+        InputError: the folder is no bundle, its target cannot run here, or a file is missing or altered.
+    """
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        self.manifest = _read_manifest(folder)
+        self.camera = str(self.manifest["camera"])
+        self.color_matrix = np.array(self.manifest["color_matrix"], np.float64).reshape(3, 3)
+        self.tile_size = int(self.manifest["tile"])
+        self.halo = int(self.manifest["halo"])
+        self.align = int(self.manifest["align"])
+        self._bank = self._load_bank()
+        self._programs = {name: self._load_program(name) for name in self.manifest["programs"]}
+
+    def scene(self, thumbnail: np.ndarray) -> np.ndarray:
+        return self.run("scene", {"thumbnail": to_nchw(thumbnail)})[0]
+
+    def tile(self, srgb: np.ndarray, scene: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        raw, reliability = self.run("tile", {"tile": to_nchw(srgb), "scene": scene})
+        return raw[0].transpose(1, 2, 0), reliability[0, 0]
+
+    def run(self, program: str, inputs: dict[str, np.ndarray]) -> list[np.ndarray]:
+        """Run one program; inputs that `inputs` leaves out come from the bank.
+
+        Args:
+            program: "scene" or "tile".
+            inputs: float32 arrays by name, of the shapes that `bundle.json` lists.
+
+        Returns:
+            The outputs, copied, in the order that `bundle.json` lists.
+
+        Raises:
+            ValueError: an input is missing, or its shape is not the program's.
+        """
+        import torch
+
+        tensors = []
+        for wanted in self.manifest["programs"][program]["inputs"]:
+            name, shape = wanted["name"], tuple(wanted["shape"])
+            value = inputs[name] if name in inputs else self._bank.get(name)
+            if value is None or value.shape != shape:
+                found = "missing" if value is None else str(value.shape)
+                raise ValueError(f"program {program}: input {name} is {found}, it takes {shape}")
+            tensors.append(torch.from_numpy(np.ascontiguousarray(value, dtype=np.float32)))
+        _, method = self._programs[program]
+        # Copied: the runtime writes the next result into the same memory.
+        return [output.numpy().copy() for output in method.execute(tensors)]
+
+    def _load_bank(self) -> dict[str, np.ndarray]:
+        from safetensors import SafetensorError
+        from safetensors.numpy import load
+
+        name = self.manifest["bank"]["file"]
+        try:
+            bank = load(self._checked_bytes(name))
+        except SafetensorError as error:
+            raise InputError(
+                f"{self.folder / name}: no safetensors file ({error}); export the bundle again"
+            ) from None
+        absent = [t for t in self.manifest["bank"]["tensors"] if t not in bank]
+        if absent:
+            raise InputError(f"{self.folder / name}: lacks {', '.join(absent)}; export the bundle again")
+        return bank
+
+    def _load_program(self, name: str) -> tuple[Any, Any]:
+        """The program, which holds the bytes, and its method, which is valid only while the program lives."""
+        from executorch.runtime import Runtime
+
+        file = self.manifest["programs"][name]["file"]
+        data = self._checked_bytes(file)
+        try:
+            program = Runtime.get().load_program(data)
+            return program, program.load_method("forward")
+        except (RuntimeError, KeyError) as error:
+            reason = str(error).splitlines()[0]
+            raise InputError(
+                f"{self.folder / file}: ExecuTorch does not load it ({reason}); export the bundle again"
+            ) from None
+
+    def _checked_bytes(self, name: str) -> bytes:
+        path = self.folder / name
+        expected = self.manifest["files"].get(name)
+        if expected is None:
+            raise InputError(
+                f"{self.folder / 'bundle.json'}: lists no sha256 of {name}; export the bundle again"
+            )
+        try:
+            data = path.read_bytes()
+        except OSError as error:
+            raise InputError(f"{path}: not readable ({error.strerror}); export the bundle again") from None
+        if hashlib.sha256(data).hexdigest() != expected:
+            raise InputError(f"{path}: differs from the sha256 in bundle.json; export the bundle again")
+        return data
+
+
+def _read_manifest(folder: Path) -> dict[str, Any]:
+    path = folder / "bundle.json"
+    if not path.is_file():
+        raise InputError(f"{folder}: no bundle (holds no bundle.json); make one with: priorraw-edge export")
+    manifest = read_json(path)
+    if manifest.get("format") != BUNDLE_FORMAT:
+        raise InputError(
+            f"{path}: format {manifest.get('format')}, this version reads {BUNDLE_FORMAT}; export again"
+        )
+    if manifest.get("target") != "xnnpack":
+        raise InputError(
+            f"{path}: target {manifest.get('target')} does not run here; export --target xnnpack"
+        )
+    needed = ("camera", "color_matrix", "tile", "halo", "align", "programs", "bank", "files")
+    absent = [key for key in needed if key not in manifest]
+    if absent:
+        raise InputError(f"{path}: lacks {', '.join(absent)}; export the bundle again")
+    absent = [name for name in ("scene", "tile") if name not in manifest["programs"]]
+    if absent:
+        raise InputError(f"{path}: lacks the program {absent[0]}; export the bundle again")
+    return manifest

@@ -1,0 +1,159 @@
+"""The files that a reconstruction leaves: where they go, and writing them whole or not at all."""
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from priorraw import isp
+from priorraw.errors import InputError
+from priorraw.files import atomic_file
+
+from priorraw_edge.runtime.dng import SOFTWARE, check_dng_size, write_dng
+from priorraw_edge.runtime.reconstruct import Reconstruction
+
+FORMATS = {".dng": "dng", ".tif": "tiff", ".tiff": "tiff", ".npy": "npy"}
+SUFFIX = {"dng": ".dng", "tiff": ".tiff", "npy": ".npy"}
+
+
+@dataclass(frozen=True)
+class Job:
+    photo: Path
+    out: Path
+    file_format: str  # dng, tiff or npy
+    reliability: Path | None = None  # 8-bit PNG
+
+
+def plan_jobs(
+    photos: Sequence[Path], out: Path, file_format: str | None = None, reliability: Path | None = None
+) -> list[Job]:
+    """Where every photo's files go.
+
+    `out` (and `reliability`) is a folder when it is one already, when its name has no suffix, or when there
+    are several photos; files in it are named after the photo. The format is `file_format`, else what the
+    suffix of `out` says, else dng.
+
+    Raises:
+        InputError: a suffix that tells no format or another one, a place that cannot be written, an output
+            that would replace an input, or two outputs of one name.
+    """
+    into_folder = _is_folder(out, len(photos))
+    if into_folder:
+        file_format = file_format or "dng"
+    else:
+        told = FORMATS.get(out.suffix.lower())
+        if told is None and file_format is None:
+            raise InputError(f"{out}: ends in none of {', '.join(FORMATS)}; name one or give --format")
+        if told and file_format and told != file_format:
+            raise InputError(f"{out}: its suffix says {told}, --format says {file_format}; make them agree")
+        file_format = file_format or told or "dng"
+    jobs = [
+        Job(
+            photo=photo,
+            out=out / (photo.stem + SUFFIX[file_format]) if into_folder else out,
+            file_format=file_format,
+            reliability=_reliability_path(reliability, photo, len(photos)),
+        )
+        for photo in photos
+    ]
+    _check(jobs)
+    return jobs
+
+
+def check_size(job: Job, srgb: np.ndarray) -> None:
+    """Refuse a picture that the format cannot hold, before the minutes of work whose result would be lost."""
+    if job.file_format == "dng":
+        check_dng_size(job.photo, *srgb.shape[:2])
+
+
+def write_outputs(result: Reconstruction, job: Job) -> None:
+    """Write the RAW and, where asked for, the reliability map (255 = reliable): both or neither.
+
+    Raises:
+        InputError: a path cannot be written, or the picture is too small for a DNG.
+    """
+    try:
+        with ExitStack() as stack:
+            if job.reliability is not None:
+                _write_reliability(result, stack.enter_context(atomic_file(job.reliability)))
+            _WRITERS[job.file_format](result, stack.enter_context(atomic_file(job.out)))
+    except OSError as error:
+        reason = error.strerror or error
+        raise InputError(f"{job.out}: cannot be written ({reason}); choose another place") from None
+
+
+def _is_folder(path: Path, photos: int) -> bool:
+    if path.is_dir():
+        return True
+    if photos > 1 and path.suffix.lower() in (*FORMATS, ".png"):
+        raise InputError(f"{path}: names one file for {photos} photos; name a folder")
+    return photos > 1 or not path.suffix
+
+
+def _reliability_path(reliability: Path | None, photo: Path, photos: int) -> Path | None:
+    if reliability is None:
+        return None
+    if _is_folder(reliability, photos):
+        return reliability / f"{photo.stem}.reliability.png"
+    if reliability.suffix.lower() != ".png":
+        raise InputError(f"{reliability}: the reliability map is a PNG; name a file that ends in .png")
+    return reliability
+
+
+def _check(jobs: Sequence[Job]) -> None:
+    inputs = {job.photo.resolve() for job in jobs}
+    taken: dict[Path, Path] = {}
+    for job in jobs:
+        for path in (job.out, job.reliability):
+            if path is None:
+                continue
+            _check_writable(path)
+            resolved = path.resolve()
+            if resolved in inputs:
+                raise InputError(f"{path}: would replace an input photo; name another output")
+            if resolved in taken:
+                raise InputError(
+                    f"{path}: {taken[resolved]} and {job.photo} both write it; give one another name"
+                )
+            taken[resolved] = job.photo
+
+
+def _check_writable(path: Path) -> None:
+    if path.is_dir():
+        raise InputError(f"{path}: is a folder; name a file to write")
+    existing = next(parent for parent in path.absolute().parents if parent.exists())
+    if not existing.is_dir():
+        raise InputError(f"{path}: cannot be written ({existing} is a file); choose another place")
+
+
+def _write_reliability(result: Reconstruction, path: Path) -> None:
+    from PIL import Image
+
+    Image.fromarray(isp.quantise(result.reliability, 8)).save(path, format="PNG")
+
+
+def _write_dng(result: Reconstruction, path: Path) -> None:
+    write_dng(path, isp.quantise(result.raw, 16), result.color_matrix, result.neutral, result.camera)
+
+
+def _write_tiff(result: Reconstruction, path: Path) -> None:
+    import tifffile
+
+    neutral = " ".join(f"{value:.6f}" for value in result.neutral)
+    tifffile.imwrite(
+        path,
+        isp.quantise(result.raw, 16),
+        photometric="rgb",
+        description=f"linear raw-RGB of camera {result.camera}, 65535 = white level; AsShotNeutral {neutral}",
+        software=SOFTWARE,
+        metadata=None,
+    )
+
+
+def _write_npy(result: Reconstruction, path: Path) -> None:
+    with path.open("wb") as file:  # a name would get .npy appended where it ends otherwise
+        np.save(file, result.raw, allow_pickle=False)
+
+
+_WRITERS = {"dng": _write_dng, "tiff": _write_tiff, "npy": _write_npy}
