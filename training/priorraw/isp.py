@@ -55,7 +55,7 @@ def demosaic(cfa: np.ndarray, pattern: str) -> np.ndarray:
 
 
 def _pattern_channels(pattern: str) -> list[int]:
-    if sorted(pattern) != sorted("RGGB") or pattern[0] == pattern[3] != "G":
+    if pattern not in ("RGGB", "BGGR", "GRBG", "GBRG"):
         raise ValueError(f"{pattern!r} is no Bayer pattern; it is one of RGGB, BGGR, GRBG, GBRG")
     return ["RGB".index(c) for c in pattern]
 
@@ -106,16 +106,14 @@ def inverse_tone(toned: np.ndarray) -> np.ndarray:
 
 def srgb_encode(linear: np.ndarray) -> np.ndarray:
     """sRGB transfer function, IEC 61966-2-1; input in [0, 1]."""
-    return np.where(
-        linear <= 0.0031308, 12.92 * linear, 1.055 * np.maximum(linear, 1e-8) ** (1 / 2.4) - 0.055
-    ).astype(linear.dtype)
+    return np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * np.maximum(linear, 1e-8) ** (1 / 2.4) - 0.055).astype(
+        linear.dtype
+    )
 
 
 def srgb_decode(encoded: np.ndarray) -> np.ndarray:
     """Inverse of `srgb_encode`."""
-    return np.where(encoded <= 0.04045, encoded / 12.92, ((encoded + 0.055) / 1.055) ** 2.4).astype(
-        encoded.dtype
-    )
+    return np.where(encoded <= 0.04045, encoded / 12.92, ((encoded + 0.055) / 1.055) ** 2.4).astype(encoded.dtype)
 
 
 def quantise(picture: np.ndarray, bits: int) -> np.ndarray:
@@ -130,9 +128,7 @@ def dequantise(codes: np.ndarray) -> np.ndarray:
     return codes.astype(np.float32) / np.float32(np.iinfo(codes.dtype).max)
 
 
-def render(
-    raw: np.ndarray, gains: np.ndarray, xyz_to_camera: np.ndarray, *, toned: bool = True
-) -> np.ndarray:
+def render(raw: np.ndarray, gains: np.ndarray, xyz_to_camera: np.ndarray, *, toned: bool = True) -> np.ndarray:
     """Linear raw-RGB (H, W, 3) to sRGB float32 in [0, 1], not quantised.
 
     Clips where a camera does: after the gains (sensor white) and after the matrix (sRGB gamut).

@@ -1,0 +1,34 @@
+"""Fixtures that several test files use."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def data() -> Path:
+    """The folder of real sensor data, for tests that need more than a clone holds."""
+    folder = os.environ.get("PRIORRAW_DATA")
+    if not folder:
+        pytest.skip("needs real sensor data: set PRIORRAW_DATA to its folder")
+    path = Path(folder)
+    if not path.is_dir():
+        pytest.fail(f"PRIORRAW_DATA is {folder}, which is no folder")
+    return path
+
+
+@pytest.fixture
+def cli(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
+    """Call `priorraw-edge` in this process: cli("prepare", path, ...) -> (exit code, stdout, stderr)."""
+    from priorraw_edge.cli import main
+
+    def call(*args: object) -> tuple[int, str, str]:
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as stop:
+            main([str(a) for a in args])
+        out, err = capsys.readouterr()
+        return int(stop.value.code or 0), out, err
+
+    return call
