@@ -7,7 +7,7 @@ and RAW of the G reference pixels nearest its centroid.
 import json
 import tempfile
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +17,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 from torch import Tensor
 
+from priorraw.bank_info import BankInfo
 from priorraw.errors import InputError
 from priorraw.files import atomic_file
 from priorraw.model import PriorRAW
@@ -25,22 +26,6 @@ from priorraw.progress import track
 
 BLOCK = 65_536  # reference pixels in memory at a time
 TRAIN_PIXELS_PER_CENTROID = 256  # k-means sees at most this many; faiss draws them at random
-
-
-@dataclass(frozen=True)
-class BankInfo:
-    """What a bank file says of itself."""
-
-    camera: str
-    encoder_sha256: str
-    K: int
-    G: int
-    d: int
-    reference_pixels: int
-    reference_pictures: int
-    seed: int
-    color_matrix: list[float]  # 9 values, XYZ (D65) to camera
-    camera_vector: list[float]  # 13 values, see `light`
 
 
 @dataclass(frozen=True)
@@ -144,6 +129,7 @@ def compress(references: References, K: int, G: int, seed: int) -> tuple[np.ndar
         min_points_per_centroid=1,
     )
     kmeans.train(np.ascontiguousarray(references.features))
+    assert kmeans.centroids is not None
     nearest = nearest_pixels(kmeans.centroids, references.features, G)
     keys = np.empty((K, d), np.float32)
     values = np.empty((K, 6), np.float32)
@@ -168,7 +154,12 @@ def nearest_pixels(centroids: np.ndarray, features: np.ndarray, G: int) -> np.nd
 
 @torch.no_grad()
 def assembly_psnr(
-    model: PriorRAW, references: References, keys: np.ndarray, values: np.ndarray, seed: int, sample: int = 4096
+    model: PriorRAW,
+    references: References,
+    keys: np.ndarray,
+    values: np.ndarray,
+    seed: int,
+    sample: int = 4096,
 ) -> tuple[float, float]:
     """PSNR in dB of a sample of the reference pixels' RAW: assembled from the bank, and from all other pictures."""
     generator = np.random.default_rng(seed)
@@ -193,13 +184,11 @@ def assembly_psnr(
     return tuple(float(-10 * torch.log10((x - true).square().mean())) for x in (bank_raw, full_raw))  # type: ignore[return-value]
 
 
-def build_bank(
-    model: PriorRAW, pictures: list[TrainingPicture], info: BankInfo
-) -> tuple[Bank, tuple[float, float]]:
+def build_bank(model: PriorRAW, pictures: list[TrainingPicture], info: BankInfo) -> tuple[Bank, tuple[float, float]]:
     """Collect, compress, measure: the bank of one camera and its (bank, full reference) assembly PSNR in dB."""
     with tempfile.TemporaryDirectory() as folder:
         references = collect_references(model, pictures, Path(folder))
         keys, values = compress(references, info.K, info.G, info.seed)
         quality = assembly_psnr(model, references, keys, values, info.seed)
-    info = BankInfo(**{**asdict(info), "reference_pixels": len(references.features), "reference_pictures": len(pictures)})
+    info = replace(info, reference_pixels=len(references.features), reference_pictures=len(pictures), d=keys.shape[1])
     return Bank(keys, values[:, 3:].copy(), values[:, :3].copy(), info), quality

@@ -28,8 +28,7 @@ class Context(nn.Module):
         super().__init__()
         widths = (24, 48, 64, 64)
         self.convs = nn.ModuleList(
-            nn.Conv2d(i, o, 3, stride=2, padding=1)
-            for i, o in zip((3, *widths[:-1]), widths, strict=True)
+            nn.Conv2d(i, o, 3, stride=2, padding=1) for i, o in zip((3, *widths[:-1]), widths, strict=True)
         )
         self.head = nn.Linear(widths[-1], size)
 

@@ -30,9 +30,7 @@ def logit(probability: Tensor) -> Tensor:
 def mix_channels(picture: Tensor, matrix: Tensor) -> Tensor:
     """(N, 3, H, W) times a (N, 9) row-major matrix per picture; a conv with changing weights would not lower."""
     columns = matrix.view(-1, 3, 3).unbind(2)
-    terms = [
-        column.unsqueeze(-1).unsqueeze(-1) * picture[:, i : i + 1] for i, column in enumerate(columns)
-    ]
+    terms = [column.unsqueeze(-1).unsqueeze(-1) * picture[:, i : i + 1] for i, column in enumerate(columns)]
     return terms[0] + terms[1] + terms[2]
 
 

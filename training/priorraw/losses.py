@@ -12,9 +12,7 @@ def search_loss(assembled: Tensor, true: Tensor) -> Tensor:
     return torch.nn.functional.mse_loss(assembled, true)
 
 
-def reconstruction_loss(
-    predicted: Tensor, true: Tensor, valid: Tensor, light: Tensor, true_light: Tensor
-) -> Tensor:
+def reconstruction_loss(predicted: Tensor, true: Tensor, valid: Tensor, light: Tensor, true_light: Tensor) -> Tensor:
     """a L1 + b (1 - SSIM) on raw-RGB (N, 3, H, W), plus L1 on the light (N, 2); `valid` is (N, 1, H, W)."""
     predicted = predicted * valid
     l1 = (predicted - true).abs().sum() / (3 * valid.sum())

@@ -29,8 +29,8 @@ def ssim(predicted: np.ndarray, true: np.ndarray, mask: np.ndarray) -> float:
     Masked pixels are set to the truth first, so that what was predicted there does not leak into a window.
     """
     filled = np.where(mask[..., None], predicted, true)
-    tensors = [torch.from_numpy(np.ascontiguousarray(x.transpose(2, 0, 1)[None])).double() for x in (filled, true)]
-    _, full = structural_similarity_index_measure(*tensors, data_range=1.0, return_full_image=True)
+    a, b = (torch.from_numpy(np.ascontiguousarray(x.transpose(2, 0, 1)[None])).double() for x in (filled, true))
+    _, full = structural_similarity_index_measure(a, b, data_range=1.0, return_full_image=True)
     return float(full[0].mean(0).numpy()[mask].mean())
 
 

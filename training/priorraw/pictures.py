@@ -1,6 +1,8 @@
 """Pair datasets as tensors in memory, ready to draw training batches from."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -8,7 +10,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from priorraw.bank_info import BankInfo
 from priorraw.dataset import PairDataset, mask_of
+from priorraw.errors import InputError
 from priorraw.isp import camera_from_srgb
 from priorraw.model import ALIGN, THUMBNAIL
 
@@ -59,6 +63,43 @@ def load_pictures(dataset: PairDataset) -> list[TrainingPicture]:
             )
         )
     return pictures
+
+
+@dataclass(frozen=True)
+class CameraPictures:
+    """The training pictures of one camera."""
+
+    name: str
+    color_matrix: np.ndarray
+    pictures: list[TrainingPicture]
+
+    def bank_info(self, encoder_sha256: str, K: int, G: int, seed: int) -> BankInfo:
+        """What a bank of these pictures says of itself."""
+        return BankInfo(
+            camera=self.name,
+            encoder_sha256=encoder_sha256,
+            K=K,
+            G=G,
+            seed=seed,
+            color_matrix=self.color_matrix.flatten().tolist(),
+            camera_vector=camera_vector(self.pictures, self.color_matrix).tolist(),
+        )
+
+
+def load_cameras(folders: Iterable[Path], split: str) -> list[CameraPictures]:
+    """The pictures of a split of several datasets, those of one camera together, in order of first mention.
+
+    Raises:
+        InputError: a dataset cannot be read, or two of one camera disagree about its colour matrix.
+    """
+    cameras: dict[str, CameraPictures] = {}
+    for folder in folders:
+        dataset = PairDataset.open(folder, split)
+        camera = cameras.setdefault(dataset.camera, CameraPictures(dataset.camera, dataset.color_matrix, []))
+        if not np.allclose(camera.color_matrix, dataset.color_matrix):
+            raise InputError(f"{folder}: another colour matrix of {dataset.camera} than in the folders before")
+        camera.pictures.extend(load_pictures(dataset))
+    return list(cameras.values())
 
 
 def camera_vector(pictures: list[TrainingPicture], color_matrix: np.ndarray) -> Tensor:

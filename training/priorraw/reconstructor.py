@@ -24,6 +24,19 @@ class ReconstructorConfig:
     heads: int = 2
 
 
+class Head(nn.Module):
+    """One attention head: queries projected into the bank's feature space, and the RAW that they assemble."""
+
+    def __init__(self, width: int, dim: int):
+        super().__init__()
+        self.query = nn.Linear(width, dim)
+        self.affinity = Affinity(initial_scale=10.0)
+
+    def forward(self, tokens: Tensor, keys: Tensor, raw: Tensor) -> Tensor:
+        """(P, C) tokens, keys (K, d) and raw (3, K) to (P, 3)."""
+        return self.affinity.assemble(unit(self.query(tokens)), keys, raw)[0]
+
+
 class NonLocal(nn.Module):
     """FFN(MHA(query f_c, key bank features, value bank RAW)) at quarter resolution.
 
@@ -34,18 +47,13 @@ class NonLocal(nn.Module):
 
     def __init__(self, width: int, dim: int, heads: int):
         super().__init__()
-        self.queries = nn.ModuleList(nn.Linear(width, dim) for _ in range(heads))
-        self.affinities = nn.ModuleList(Affinity(10.0) for _ in range(heads))
+        self.heads = nn.ModuleList(Head(width, dim) for _ in range(heads))
         self.ffn = nn.Sequential(nn.Linear(3 * heads, 2 * width), nn.ReLU(), nn.Linear(2 * width, width))
 
     def forward(self, f_c: Tensor, keys: Tensor, raw: Tensor) -> Tensor:
         """(N, C, h, w), keys (K, d), raw (3, K) to (N, C, h, w)."""
         tokens = to_tokens(f_c)
-        heads = [
-            affinity.assemble(unit(query(tokens)), keys, raw)[0]
-            for query, affinity in zip(self.queries, self.affinities, strict=True)
-        ]
-        return from_tokens(self.ffn(torch.cat(heads, 1)), f_c)
+        return from_tokens(self.ffn(torch.cat([head(tokens, keys, raw) for head in self.heads], 1)), f_c)
 
 
 class Reconstructor(nn.Module):
@@ -71,8 +79,8 @@ class Reconstructor(nn.Module):
         self.up0 = nn.ConvTranspose2d(w1, w0, 2, stride=2)
         self.decode0 = Residual(w0)
         self.head = nn.ConvTranspose2d(w0, 3, 2, stride=2)
-        nn.init.zeros_(self.head.weight)
-        nn.init.zeros_(self.head.bias)
+        for parameter in self.head.parameters():
+            nn.init.zeros_(parameter)  # so that training starts at the closed-form inverse
 
     def forward(
         self, srgb: Tensor, base: Tensor, maps: Tensor | None, keys: Tensor | None, raw: Tensor | None

@@ -7,6 +7,7 @@ half, since a bank that holds a picture's own pixels would look better in traini
 
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -84,7 +85,7 @@ def train_reconstruct(
         return _loss(learner, fold, chosen, generator, device)
 
     learning = [p for p in learner.parameters() if p.requires_grad]
-    settings = {"stage": "reconstruct", "model": model_config.to_json(), "train": asdict(train)}
+    settings: dict[str, Any] = {"stage": "reconstruct", "model": model_config.to_json(), "train": asdict(train)}
     settings |= {"batch": asdict(config), "cameras": [asdict(c.info) for c in cameras]}
     return fit(learner, learning, loss_of, train, out, settings).to("cpu")  # type: ignore[return-value]
 
@@ -109,9 +110,7 @@ def _loss(
     half = thumbnail_maps[..., top // 2 : (top + side) // 2, left // 2 : (left + side) // 2]
     light = model.infer_light(window, half[:, :6], half[:, 6:], camera)
 
-    predicted = model.restore(
-        srgb, model.transform(light, camera), maps, fold.keys.to(device), fold.values.to(device)
-    )
+    predicted = model.restore(srgb, model.transform(light, camera), maps, fold.keys.to(device), fold.values.to(device))
     return reconstruction_loss(predicted.float(), raw, valid, light.float(), true_light)
 
 
@@ -132,9 +131,10 @@ def _folds(model: PriorRAW, camera: Camera) -> list[Fold]:
 
 
 def _mirror(picture: TrainingPicture, axes: list[int]) -> TrainingPicture:
-    return TrainingPicture(
-        **{k: v.flip(axes) if v.ndim == 3 else v for k, v in vars(picture).items()}
+    srgb, raw, valid, thumbnail = (
+        tensor.flip(axes) for tensor in (picture.srgb, picture.raw, picture.valid, picture.thumbnail)
     )
+    return TrainingPicture(srgb, raw, valid, thumbnail, picture.light)
 
 
 @torch.no_grad()
@@ -151,11 +151,10 @@ def _samples(model: PriorRAW, picture: TrainingPicture, keys: Tensor, values: Te
     samples = []
     for top in range(0, H - CROP + 1, CROP):
         for left in range(0, W - CROP + 1, CROP):
-            crop = TrainingPicture(
-                *(x[:, top : top + CROP, left : left + CROP] for x in (picture.srgb, picture.raw, picture.valid)),
-                thumbnail=picture.thumbnail,
-                light=picture.light,
+            srgb, raw, valid = (
+                tensor[:, top : top + CROP, left : left + CROP] for tensor in (picture.srgb, picture.raw, picture.valid)
             )
+            crop = TrainingPicture(srgb, raw, valid, picture.thumbnail, picture.light)
             window = maps[:6, top // 2 : (top + CROP) // 2, left // 2 : (left + CROP) // 2]
             samples.append(Sample(crop, window, thumbnail_maps))
     return samples

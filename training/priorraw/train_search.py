@@ -6,6 +6,7 @@ their features assembles the targets' RAW from the references' RAW; the L2 dista
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -22,7 +23,7 @@ CROP = 64
 class SearchConfig:
     targets: int = 8  # pictures a step
     references: int = 16
-    pixels: int = 384  # half-resolution pixels drawn from each picture
+    pixels: int = 256  # half-resolution pixels drawn from each picture
 
 
 def train_search(
@@ -55,8 +56,8 @@ def train_search(
         return search_loss(affinity.float() @ raw[~is_target], raw[is_target])
 
     learning = [*model.encoder.parameters(), *model.affinity.parameters()]
-    settings = {"stage": "search", "model": model_config.to_json(), "train": asdict(train), "batch": asdict(config)}
-    settings["pictures"] = [len(pictures) for pictures in cameras]
+    settings: dict[str, Any] = {"stage": "search", "model": model_config.to_json()}
+    settings |= {"train": asdict(train), "batch": asdict(config), "pictures": [len(p) for p in cameras]}
     return fit(model, learning, loss_of, train, out, settings).to("cpu")  # type: ignore[return-value]
 
 

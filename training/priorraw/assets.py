@@ -1,0 +1,172 @@
+"""An asset folder: the shared encoder and reconstructor, and a bank per camera; written, checked, loaded.
+
+    shared/encoder.safetensors        encoder and affinity
+    shared/reconstructor.safetensors  light and reconstructor
+    CAMERA/bank.safetensors           the prior bank
+    CAMERA/asset.json                 sha256 and size of every file above, versions, commands, measured PSNR
+
+Nothing is loaded before its size and hash match asset.json; nothing is ever unpickled.
+"""
+
+import json
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from priorraw.bank import Bank
+from priorraw.cameras import unknown_camera
+from priorraw.errors import InputError
+from priorraw.files import atomic_file, read_json, sha256, write_json
+from priorraw.model import ModelConfig, PriorRAW
+from priorraw.pictures import thumbnail_of, to_tensor
+
+ENCODER_PARTS = ("encoder", "affinity")
+RECONSTRUCTOR_PARTS = ("light", "reconstructor")
+ENCODER, RECONSTRUCTOR = "shared/encoder.safetensors", "shared/reconstructor.safetensors"
+ASSET = "asset.json"
+
+
+@dataclass(frozen=True)
+class Prior:
+    """A model, the bank of one camera, and the hashes of the files that they came from."""
+
+    model: PriorRAW
+    bank: Bank
+    camera: str
+    encoder_sha256: str
+    reconstructor_sha256: str
+    bank_sha256: str
+
+    @property
+    def color_matrix(self) -> np.ndarray:
+        """(3, 3) XYZ (D65) to camera."""
+        return np.array(self.bank.info.color_matrix).reshape(3, 3)
+
+    @torch.no_grad()
+    def scene(self, srgb: np.ndarray) -> Tensor:
+        """sRGB (H, W, 3) in [0, 1], the whole picture, to the scene vector (1, S)."""
+        return self.model.scene(to_tensor(thumbnail_of(srgb))[None], *self.bank.tensors())
+
+    @torch.no_grad()
+    def __call__(self, srgb: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """sRGB (H, W, 3) in [0, 1] to linear raw-RGB (H, W, 3) and reliability (H, W), both in [0, 1].
+
+        The whole picture at once; for large ones `priorraw_edge.runtime` gives the same in tiles.
+        """
+        from priorraw.padding import pad_to_align
+
+        H, W = srgb.shape[:2]
+        keys, values, _ = self.bank.tensors()
+        raw, reliability = self.model.tile(to_tensor(pad_to_align(srgb))[None], self.scene(srgb), keys, values)
+        return raw[0].permute(1, 2, 0).numpy()[:H, :W], reliability[0, 0].numpy()[:H, :W]
+
+
+def shipped_assets() -> Path:
+    """The folder of the installed data package."""
+    import prior_assets
+
+    return Path(prior_assets.__file__).parent
+
+
+def cameras_in(folder: Path) -> list[str]:
+    """The cameras that an asset folder holds."""
+    return sorted(p.parent.name for p in folder.glob(f"*/{ASSET}"))
+
+
+def load_assets(camera: str, folder: Path | None = None) -> Prior:
+    """Load the model and the bank of a camera, in evaluation mode.
+
+    Raises:
+        InputError: unknown camera; a file is missing, changed, or made for another encoder.
+    """
+    folder = folder or shipped_assets()
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such asset folder; leave out --assets to use the shipped ones")
+    if camera not in cameras_in(folder):
+        raise InputError(unknown_camera(camera, cameras_in(folder)))
+    files = read_json(folder / camera / ASSET).get("files", {})
+    bank_name = f"{camera}/bank.safetensors"
+    for name in (ENCODER, RECONSTRUCTOR, bank_name):
+        check_file(folder, name, files)
+    bank = Bank.load(folder / bank_name)
+    hashes = {name: files[name]["sha256"] for name in (ENCODER, RECONSTRUCTOR, bank_name)}
+    if bank.info.encoder_sha256 != hashes[ENCODER]:
+        raise InputError(f"{folder / bank_name}: built with another encoder; build it again")
+    model = load_model([folder / ENCODER, folder / RECONSTRUCTOR])
+    return Prior(model, bank, camera, hashes[ENCODER], hashes[RECONSTRUCTOR], hashes[bank_name])
+
+
+def check_file(folder: Path, name: str, files: dict[str, Any]) -> None:
+    """Compare size and sha256 of `folder`/`name` with its entry in `files`.
+
+    Raises:
+        InputError: no entry, a name that leaves the folder, a missing file, another size or hash.
+    """
+    entry, path = files.get(name), folder / name
+    if entry is None or PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
+        raise InputError(f"{path}: not listed with its hash; take the whole folder from one source")
+    if not path.is_file():
+        raise InputError(f"{path}: not found; take the whole folder from one source")
+    if path.stat().st_size != entry["bytes"] or sha256(path) != entry["sha256"]:
+        raise InputError(f"{path}: was changed (sha256 differs from the one recorded); restore it")
+
+
+def describe_file(path: Path) -> dict[str, Any]:
+    """The entry that `check_file` compares with."""
+    return {"sha256": sha256(path), "bytes": path.stat().st_size}
+
+
+def save_part(model: PriorRAW, parts: tuple[str, ...], path: Path) -> None:
+    """Write the named submodules with the model's config, atomically."""
+    tensors = {k: v.contiguous() for k, v in model.state_dict().items() if k.split(".")[0] in parts}
+    with atomic_file(path) as temporary:
+        save_file(tensors, temporary, {"config": json.dumps(model.config.to_json(), sort_keys=True)})
+
+
+def load_model(paths: list[Path]) -> PriorRAW:
+    """Build the model that the last file's config describes and fill the parts that the files hold.
+
+    Raises:
+        InputError: a file is missing, damaged, or holds other tensors than its config says.
+    """
+    tensors: dict[str, Tensor] = {}
+    config = ModelConfig()
+    for path in paths:
+        try:
+            with safe_open(path, "pt") as file:
+                config = ModelConfig.from_json(json.loads((file.metadata() or {})["config"]))
+                tensors |= {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a dict)
+        except FileNotFoundError:
+            raise InputError(f"{path}: not found; train it first") from None
+        except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
+            raise InputError(f"{path}: not a model part ({error}); restore or train it again") from None
+    model = PriorRAW(config).eval()
+    held = {key.split(".")[0] for key in tensors}
+    expected = {k: v.shape for k, v in model.state_dict().items() if k.split(".")[0] in held}
+    if {k: v.shape for k, v in tensors.items()} != expected:
+        raise InputError(f"{paths[-1]}: tensors contradict the config in the file; train it again")
+    model.load_state_dict(tensors, strict=False)
+    return model.requires_grad_(False)
+
+
+def write_asset(folder: Path, camera: str, commands: list[str], measured: dict[str, Any]) -> None:
+    """Write CAMERA/asset.json for the files that lie in `folder`."""
+    names = (ENCODER, RECONSTRUCTOR, f"{camera}/bank.safetensors")
+    write_json(
+        folder / camera / ASSET,
+        {
+            "format": 1,
+            "camera": camera,
+            "files": {name: describe_file(folder / name) for name in names},
+            "versions": {name: version(name) for name in ("priorraw-edge", "torch", "faiss-cpu", "numpy")},
+            "commands": commands,
+            "measured": measured,
+        },
+    )
