@@ -77,7 +77,7 @@ def read_camera_file(path: Path, color_matrix: np.ndarray | None = None) -> Came
         raise InputError(f"{path}: black level {max(black):g} is not below white level {white:g}; leave it out")
     if color_matrix is not None:
         xyz_to_camera = color_matrix
-    elif not xyz_to_camera.any():
+    elif abs(np.linalg.det(xyz_to_camera)) < 1e-6:  # LibRaw leaves zeros for a camera that it does not know
         xyz_to_camera = _dng_matrix(path, tags, camera)
     H, W = counts.shape
     black_plane = np.tile(np.array(black, np.float32)[colors], (H // 2 + 1, W // 2 + 1))[:H, :W]
@@ -134,10 +134,11 @@ def _camera_name(tags: dict[int, Any]) -> str:
 
 def _dng_matrix(path: Path, tags: dict[int, Any], camera: str) -> np.ndarray:
     """(3, 3) XYZ to camera from the DNG tag made under D65 if there are two, else from the known cameras."""
-    code = COLOR_MATRIX_1 if tags.get(ILLUMINANT_1) == D65 or COLOR_MATRIX_2 not in tags else COLOR_MATRIX_2
-    rationals = np.array(tags.get(code, ()), np.float64)
-    if rationals.size == 18 and rationals[1::2].all():
-        matrix = (rationals[::2] / rationals[1::2]).reshape(3, 3)
+    first = np.array_equal(tags.get(ILLUMINANT_1, 0), D65) or COLOR_MATRIX_2 not in tags
+    value = tags.get(COLOR_MATRIX_1 if first else COLOR_MATRIX_2, ())
+    # Nine fractions; a damaged tag may hold anything.
+    if isinstance(value, tuple) and len(value) == 18 and all(isinstance(v, int) for v in value) and all(value[1::2]):
+        matrix = (np.array(value[::2]) / np.array(value[1::2])).reshape(3, 3)
         if abs(np.linalg.det(matrix)) > 1e-6:
             return matrix
     if camera in cameras.COLOR_MATRICES:
