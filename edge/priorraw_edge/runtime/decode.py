@@ -5,8 +5,13 @@ through imagecodecs; tifffile reads TIFF. Size limits are checked on the header,
 """
 
 import io
+import logging
+import math
 import struct
+import warnings
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,9 +64,7 @@ def decode(path: Path) -> Decoded:
     except FileNotFoundError:
         raise InputError(f"{path}: not found; name a JPEG, PNG or TIFF picture") from None
     except OSError as error:
-        raise InputError(
-            f"{path}: not readable ({error.strerror}); name a JPEG, PNG or TIFF picture"
-        ) from None
+        raise InputError(f"{path}: not readable ({error.strerror}); name a JPEG, PNG or TIFF picture") from None
     if not data:
         raise InputError(f"{path}: is empty; name a JPEG, PNG or TIFF picture")
     for magics, decoder in (
@@ -71,13 +74,26 @@ def decode(path: Path) -> Decoded:
     ):
         if data.startswith(magics):
             try:
-                return decoder(path, data)
+                with _quiet_decoders():
+                    return decoder(path, data)
             except DECODER_ERRORS as error:
                 reason = " ".join(str(error).split())[:120] or type(error).__name__
-                raise InputError(
-                    f"{path}: truncated or damaged ({reason}); make or copy the file again"
-                ) from None
+                raise InputError(f"{path}: truncated or damaged ({reason}); make or copy the file again") from None
     raise InputError(f"{path}: is no JPEG, PNG or TIFF picture; convert it to one of these")
+
+
+@contextmanager
+def _quiet_decoders() -> Iterator[None]:
+    """Keep Pillow's and tifffile's remarks on damaged tags off the terminal: one line is raised, or none."""
+    logger = logging.getLogger("tifffile")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)
 
 
 def _check_size(path: Path, width: int, height: int) -> None:
@@ -172,7 +188,9 @@ def _tiff(path: Path, data: bytes) -> Decoded:
             raise InputError(f"{path}: is a camera's RAW already; name the JPEG, PNG or TIFF made from it")
         _check_size(path, page.imagewidth, page.imagelength)
         extents = list(zip(page.dataoffsets, page.databytecounts, strict=True))
-        if not extents or any(count == 0 or offset + count > len(data) for offset, count in extents):
+        # tifffile fills absent strips and tiles with zeros: refuse them here.
+        complete = all(count > 0 and offset + count <= len(data) for offset, count in extents)
+        if not complete or len(extents) != math.prod(page.chunked):
             raise ValueError("pixel data ends early")
         notes: tuple[str, ...] = ()
         if len(file.pages) > 1:
@@ -187,7 +205,8 @@ def _tiff(path: Path, data: bytes) -> Decoded:
         samples = np.moveaxis(planes[:, 0], 0, -2).reshape(page.imagelength, page.imagewidth, -1)
         alpha, premultiplied = None, False
         if page.colormap is not None:
-            samples = page.colormap.T[samples[..., 0]]
+            # High byte, as libtiff takes it: half of all writers put v * 256 there, the others v * 257.
+            samples = (page.colormap >> 8).astype(np.uint8).T[samples[..., 0]]
         else:
             samples, more_notes = _full_scale(path, samples, page.bitspersample)
             notes += more_notes
@@ -225,9 +244,7 @@ def _full_scale(path: Path, samples: np.ndarray, bits: int) -> tuple[np.ndarray,
             raise InputError(f"{path}: floating-point pixels lie outside [0, 1]; save it as 16-bit sRGB")
         return samples.astype(np.float32), ("floating-point pixels: taken as sRGB-encoded values in [0, 1]",)
     if samples.dtype.kind not in "ub" or bits > 16:
-        raise InputError(
-            f"{path}: {bits}-bit pixels of type {samples.dtype} are not supported; save it as 16-bit"
-        )
+        raise InputError(f"{path}: {bits}-bit pixels of type {samples.dtype} are not supported; save it as 16-bit")
     if bits in (8, 16):
         return samples, ()
     if bits < 8:

@@ -34,9 +34,7 @@ class DngInfo:
     neutral: np.ndarray  # (3,) AsShotNeutral, largest 1
 
 
-def write_dng(
-    path: Path, raw: np.ndarray, color_matrix: np.ndarray, as_shot_neutral: np.ndarray, camera: str
-) -> None:
+def write_dng(path: Path, raw: np.ndarray, color_matrix: np.ndarray, as_shot_neutral: np.ndarray, camera: str) -> None:
     """Write a linear DNG, whole or not at all.
 
     Args:

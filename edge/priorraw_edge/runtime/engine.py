@@ -9,10 +9,10 @@ from priorraw.errors import InputError
 from priorraw.files import read_json
 
 if TYPE_CHECKING:
-    import torch
-    from priorraw.model import PriorRAW
+    from priorraw.assets import Prior
 
 BUNDLE_FORMAT = 1
+TILE = 256  # eager tiles, pixels a side: a halo of 48 costs half the work, a larger tile more memory
 DEFAULT_CAMERA = "sony-imx135"  # a phone's sensor
 
 
@@ -32,9 +32,7 @@ class Engine(Protocol):
         """(T, T, 3) float32 sRGB in [0, 1] to raw-RGB (T, T, 3) and reliability (T, T), float32 in [0, 1]."""
 
 
-def open_engine(
-    camera: str | None = None, *, bundle: Path | None = None, assets: Path | None = None
-) -> Engine:
+def open_engine(camera: str | None = None, *, bundle: Path | None = None, assets: Path | None = None) -> Engine:
     """The engine of a camera: a bundle, or PyTorch with the assets in a folder (by default the shipped ones).
 
     Raises:
@@ -43,15 +41,7 @@ def open_engine(
     if bundle is None:
         from priorraw.assets import load_assets
 
-        loaded = load_assets(camera or DEFAULT_CAMERA, assets)
-        return EagerEngine(
-            loaded.model,
-            loaded.keys,
-            loaded.values,
-            loaded.camera_vector,
-            camera=loaded.camera,
-            color_matrix=loaded.color_matrix,
-        )
+        return EagerEngine(load_assets(camera or DEFAULT_CAMERA, assets))
     engine = BundleEngine(bundle)
     if camera not in (None, engine.camera):
         raise InputError(f"{bundle}: made for camera {engine.camera}, not {camera}; export one for {camera}")
@@ -64,31 +54,14 @@ def to_nchw(picture: np.ndarray) -> np.ndarray:
 
 
 class EagerEngine:
-    """The PyTorch model itself.
+    """The PyTorch model itself, with the prior bank of one camera."""
 
-    Args:
-        model: `PriorRAW`, its weights loaded.
-        keys: bank keys (K, d).
-        values: bank values (6, K), rows sRGB then RAW.
-        camera_vector: (1, 13), see `priorraw.light`.
-    """
-
-    def __init__(
-        self,
-        model: "PriorRAW",
-        keys: "torch.Tensor",
-        values: "torch.Tensor",
-        camera_vector: "torch.Tensor",
-        *,
-        camera: str,
-        color_matrix: np.ndarray,
-        tile_size: int = 256,
-    ):
+    def __init__(self, prior: "Prior", tile_size: int = TILE):
         from priorraw.model import ALIGN, HALO
 
-        self.model = model.eval()
-        self.keys, self.values, self.camera_vector = keys, values, camera_vector
-        self.camera, self.color_matrix = camera, np.asarray(color_matrix, np.float64)
+        self._model = prior.model.eval()
+        self._keys, self._values, self._camera_vector = prior.bank.tensors()
+        self.camera, self.color_matrix = prior.camera, prior.color_matrix
         self.tile_size, self.halo, self.align = tile_size, HALO, ALIGN
 
     def scene(self, thumbnail: np.ndarray) -> np.ndarray:
@@ -96,14 +69,14 @@ class EagerEngine:
 
         with torch.inference_mode():
             picture = torch.from_numpy(to_nchw(thumbnail))
-            return self.model.scene(picture, self.keys, self.values, self.camera_vector).numpy()
+            return self._model.scene(picture, self._keys, self._values, self._camera_vector).numpy()
 
     def tile(self, srgb: np.ndarray, scene: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         import torch
 
         with torch.inference_mode():
             picture = torch.from_numpy(to_nchw(srgb))
-            raw, reliability = self.model.tile(picture, torch.from_numpy(scene), self.keys, self.values)
+            raw, reliability = self._model.tile(picture, torch.from_numpy(scene), self._keys, self._values)
         return raw[0].permute(1, 2, 0).numpy(), reliability[0, 0].numpy()
 
 
@@ -170,9 +143,7 @@ class BundleEngine:
         try:
             bank = load(self._checked_bytes(name))
         except SafetensorError as error:
-            raise InputError(
-                f"{self.folder / name}: no safetensors file ({error}); export the bundle again"
-            ) from None
+            raise InputError(f"{self.folder / name}: no safetensors file ({error}); export the bundle again") from None
         absent = [t for t in self.manifest["bank"]["tensors"] if t not in bank]
         if absent:
             raise InputError(f"{self.folder / name}: lacks {', '.join(absent)}; export the bundle again")
@@ -197,9 +168,7 @@ class BundleEngine:
         path = self.folder / name
         expected = self.manifest["files"].get(name)
         if expected is None:
-            raise InputError(
-                f"{self.folder / 'bundle.json'}: lists no sha256 of {name}; export the bundle again"
-            )
+            raise InputError(f"{self.folder / 'bundle.json'}: lists no sha256 of {name}; export the bundle again")
         try:
             data = path.read_bytes()
         except OSError as error:
@@ -215,13 +184,9 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
         raise InputError(f"{folder}: no bundle (holds no bundle.json); make one with: priorraw-edge export")
     manifest = read_json(path)
     if manifest.get("format") != BUNDLE_FORMAT:
-        raise InputError(
-            f"{path}: format {manifest.get('format')}, this version reads {BUNDLE_FORMAT}; export again"
-        )
+        raise InputError(f"{path}: format {manifest.get('format')}, this version reads {BUNDLE_FORMAT}; export again")
     if manifest.get("target") != "xnnpack":
-        raise InputError(
-            f"{path}: target {manifest.get('target')} does not run here; export --target xnnpack"
-        )
+        raise InputError(f"{path}: target {manifest.get('target')} does not run here; export --target xnnpack")
     needed = ("camera", "color_matrix", "tile", "halo", "align", "programs", "bank", "files")
     absent = [key for key in needed if key not in manifest]
     if absent:

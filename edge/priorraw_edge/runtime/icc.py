@@ -78,9 +78,7 @@ def _without_profile(samples: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
     if samples.shape[2] == 3:
         return unit, ()
     rgb = (1 - unit[..., :3]) * (1 - unit[..., 3:])
-    return rgb, (
-        "CMYK without a usable profile: converted by the plain ink formula, colours are approximate",
-    )
+    return rgb, ("CMYK without a usable profile: converted by the plain ink formula, colours are approximate",)
 
 
 def _to_unit(samples: np.ndarray) -> np.ndarray:

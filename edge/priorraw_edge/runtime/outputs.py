@@ -113,9 +113,7 @@ def _check(jobs: Sequence[Job]) -> None:
             if resolved in inputs:
                 raise InputError(f"{path}: would replace an input photo; name another output")
             if resolved in taken:
-                raise InputError(
-                    f"{path}: {taken[resolved]} and {job.photo} both write it; give one another name"
-                )
+                raise InputError(f"{path}: {taken[resolved]} and {job.photo} both write it; give one another name")
             taken[resolved] = job.photo
 
 

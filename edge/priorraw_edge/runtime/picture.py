@@ -8,8 +8,6 @@ import numpy as np
 from priorraw_edge.runtime.decode import decode
 from priorraw_edge.runtime.icc import adobe_rgb_profile, to_srgb
 
-THUMBNAIL = 64
-
 
 @dataclass(frozen=True)
 class Picture:
@@ -48,9 +46,9 @@ def thumbnail(srgb: np.ndarray) -> np.ndarray:
 
     Deliberately so: the training packs were made this way, and a smoother thumbnail would look unlike them.
     """
-    import cv2
+    from priorraw.pictures import thumbnail_of
 
-    return cv2.resize(srgb, (THUMBNAIL, THUMBNAIL), interpolation=cv2.INTER_LINEAR)
+    return thumbnail_of(srgb)
 
 
 def orient(picture: np.ndarray, orientation: int) -> np.ndarray:
@@ -64,9 +62,7 @@ def orient(picture: np.ndarray, orientation: int) -> np.ndarray:
     return np.ascontiguousarray(picture)
 
 
-def _lay_on_white(
-    srgb: np.ndarray, alpha: np.ndarray, premultiplied: bool
-) -> tuple[np.ndarray, tuple[str, ...]]:
+def _lay_on_white(srgb: np.ndarray, alpha: np.ndarray, premultiplied: bool) -> tuple[np.ndarray, tuple[str, ...]]:
     opaque = 1 if alpha.dtype.kind == "f" else np.iinfo(alpha.dtype).max
     if (alpha == opaque).all():
         return srgb, ()

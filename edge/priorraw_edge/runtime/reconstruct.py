@@ -42,9 +42,7 @@ def reconstruct(srgb: np.ndarray, engine: Engine, name: str = "picture") -> Reco
     count = len(plan(height, width, engine.tile_size, engine.halo, engine.align))
     for tile in track(run_tiles(engine, srgb, scene, raw, reliability), f"reconstruct {name}", total=count):
         if not (np.isfinite(raw[tile.core]).all() and np.isfinite(reliability[tile.core]).all()):
-            raise InputError(
-                f"{name}: the model for {engine.camera} returned NaN; its assets or bundle are damaged"
-            )
+            raise InputError(f"{name}: the model for {engine.camera} returned NaN; its assets or bundle are damaged")
         light.add(raw[tile.core], srgb[tile.core], reliability[tile.core])
     return Reconstruction(raw, reliability, light.neutral(), engine.camera, engine.color_matrix)
 
