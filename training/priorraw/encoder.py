@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from priorraw.layers import Residual, to_tokens, unit
+from priorraw.layers import Residual, picture_mean, to_tokens, unit
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Context(nn.Module):
         x = thumbnail - 0.5
         for conv in self.convs:
             x = F.relu(conv(x))
-        return self.head(x.mean((2, 3)))
+        return self.head(picture_mean(x))
 
 
 class Encoder(nn.Module):

@@ -24,14 +24,24 @@ def decode(srgb: Tensor) -> Tensor:
 def logit(probability: Tensor) -> Tensor:
     """log(p / (1 - p)), with p kept `LOGIT_EPSILON` away from 0 and 1."""
     p = probability.clamp(LOGIT_EPSILON, 1 - LOGIT_EPSILON)
-    return torch.log(p) - torch.log(1 - p)
+    return torch.log(p) - torch.log(1.0 - p)  # an integer 1 would be cast outside the delegate
 
 
 def mix_channels(picture: Tensor, matrix: Tensor) -> Tensor:
     """(N, 3, H, W) times a (N, 9) row-major matrix per picture; a conv with changing weights would not lower."""
-    columns = matrix.view(-1, 3, 3).unbind(2)
-    terms = [column.unsqueeze(-1).unsqueeze(-1) * picture[:, i : i + 1] for i, column in enumerate(columns)]
+    square = matrix.view(-1, 3, 3)
+    terms = [square[:, :, i : i + 1].unsqueeze(-1) * picture[:, i : i + 1] for i in range(3)]
     return terms[0] + terms[1] + terms[2]
+
+
+def halve(picture: Tensor) -> Tensor:
+    """(N, C, H, W) to its 2x2 means (N, C, H/2, W/2); written out, since XNNPACK leaves the defaults out."""
+    return F.avg_pool2d(picture, (2, 2), (2, 2), count_include_pad=False)
+
+
+def picture_mean(features: Tensor) -> Tensor:
+    """(N, C, H, W) to (N, C); XNNPACK takes the mean only with its dimensions kept."""
+    return features.mean((2, 3), keepdim=True).flatten(1)
 
 
 def to_tokens(features: Tensor) -> Tensor:
@@ -63,5 +73,5 @@ class Residual(nn.Module):
         """(N, C, H, W); `scale` and `shift` (N, C, 1, 1) modulate the hidden features (FiLM)."""
         hidden = self.spatial(x)
         if scale is not None:
-            hidden = hidden * (1 + scale) + shift
+            hidden = hidden * (scale + 1.0) + shift
         return x + self.mix(F.relu(hidden))

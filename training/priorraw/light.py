@@ -8,6 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from priorraw.layers import picture_mean
+
 HIDDEN = 64
 CAMERA_VALUES = 13  # camera vector: matrix from linear sRGB (9), mean light (2), its standard deviation (2)
 
@@ -23,8 +25,8 @@ def fit_light(assembled_raw: Tensor, balanced: Tensor, weight: Tensor) -> Tensor
     Returns:
         (N, 2) light.
     """
-    numerator = (weight * assembled_raw * balanced).mean((2, 3)) + 1e-6
-    denominator = (weight * balanced * balanced).mean((2, 3)) + 1e-6
+    numerator = picture_mean(weight * assembled_raw * balanced) + 1e-6
+    denominator = picture_mean(weight * balanced * balanced) + 1e-6
     ratio = torch.log(numerator) - torch.log(denominator)
     return torch.cat([ratio[:, 0:1] - ratio[:, 1:2], ratio[:, 2:3] - ratio[:, 1:2]], 1)
 
@@ -37,7 +39,7 @@ def inverse_transform(light: Tensor, camera_from_srgb: Tensor) -> Tensor:
     red, blue = torch.exp(light[:, 0:1]), torch.exp(light[:, 1:2])
     top = torch.maximum(red, blue).clamp(min=1)
     ones = torch.ones(1, 3, dtype=light.dtype, device=light.device)
-    rows = torch.cat([red / top * ones, 1 / top * ones, blue / top * ones], 1)
+    rows = torch.cat([red / top * ones, ones / top, blue / top * ones], 1)
     return rows * camera_from_srgb
 
 
@@ -73,7 +75,7 @@ class Light(nn.Module):
             x = torch.cat([x, maps], 1)
         for conv in self.convs:
             x = F.relu(conv(x))
-        x = x.mean((2, 3))
+        x = picture_mean(x)
         x = self.dropout(x)
         if fitted is not None:
             x = torch.cat([x, ((fitted - mean) / spread).clamp(-4, 4)], 1)

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from priorraw.encoder import Encoder, EncoderConfig
-from priorraw.layers import decode, from_tokens, mix_channels
+from priorraw.layers import decode, from_tokens, halve, mix_channels
 from priorraw.light import Light, fit_light, inverse_transform
 from priorraw.lookup import Affinity
 from priorraw.reconstructor import Reconstructor, ReconstructorConfig
@@ -49,7 +49,7 @@ class PriorRAW(nn.Module):
 
     def lookup(self, srgb: Tensor, context: Tensor, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
         """What the bank says: maps (N, 6, H/2, W/2) of assembled RAW and distance, and peak (N, 1, H/2, W/2)."""
-        half = F.avg_pool2d(srgb, 2)
+        half = halve(srgb)
         tokens, peaks = self.affinity.assemble(self.encoder(srgb, context), keys, values)
         assembled = from_tokens(tokens, half)
         distance = (assembled[:, :3] - half).abs()
@@ -59,7 +59,7 @@ class PriorRAW(nn.Module):
         """Light (N, 2) from a thumbnail (N, 3, S, S) and its lookup (S/2)."""
         if not self.config.reconstructor.prior:
             return self.light(thumbnail, None, None, camera)
-        half = F.avg_pool2d(thumbnail, 2)
+        half = halve(thumbnail)
         balanced = mix_channels(decode(half), camera[:, :9])
         brightest = torch.maximum(torch.maximum(half[:, 0:1], half[:, 1:2]), half[:, 2:3])
         weight = peak * peak * F.relu(0.95 - brightest)

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from priorraw.layers import Residual, from_tokens, logit, to_tokens, unit
+from priorraw.layers import Residual, from_tokens, halve, logit, to_tokens, unit
 from priorraw.lookup import Affinity
 
 
@@ -102,7 +102,7 @@ class Reconstructor(nn.Module):
         up1 = self.up1(x2) + x1
         up0_extra = x0
         if keys is not None and raw is not None:
-            f_o = self.non_local(F.avg_pool2d(f_c, 2), keys, raw)
+            f_o = self.non_local(halve(f_c), keys, raw)
             up1 = up1 + self.fuse1(f_o)
             up0_extra = up0_extra + self.fuse0(f_o)
         y1 = self.decode1(F.relu(up1))
