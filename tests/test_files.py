@@ -1,0 +1,99 @@
+"""Files are whole or absent."""
+
+import hashlib
+import os
+
+import pytest
+from priorraw.errors import InputError
+from priorraw.files import atomic_file, atomic_folder, read_json, sha256, write_json
+
+
+def test_sha256_is_that_of_hashlib(tmp_path):
+    path = tmp_path / "a"
+    path.write_bytes(b"abc" * 1_000_000)
+    assert sha256(path) == hashlib.sha256(b"abc" * 1_000_000).hexdigest()
+
+
+def test_atomic_file_appears_whole_and_makes_its_folder(tmp_path):
+    path = tmp_path / "new" / "a.txt"
+    with atomic_file(path) as temporary:
+        temporary.write_text("done")
+        assert not path.exists()
+        assert temporary.suffix == ".txt"  # writers that go by the suffix still work
+    assert path.read_text() == "done"
+    assert [p.name for p in path.parent.iterdir()] == ["a.txt"]
+
+
+def test_atomic_file_failure_leaves_the_old_one(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+    with pytest.raises(RuntimeError, match="stop"), atomic_file(path) as temporary:
+        temporary.write_text("half")
+        raise RuntimeError("stop")
+    assert [(p.name, p.read_text()) for p in tmp_path.iterdir()] == [("a.txt", "old")]
+
+
+def test_atomic_file_refuses_a_folder(tmp_path):
+    with pytest.raises(InputError, match="is a folder"), atomic_file(tmp_path):
+        pass
+
+
+def test_atomic_folder_replaces_its_own_kind_only(tmp_path):
+    path = tmp_path / "out"
+    for content in ("first", "second"):
+        with atomic_folder(path, "mark.json") as folder:
+            (folder / "mark.json").write_text(content)
+    assert (path / "mark.json").read_text() == "second"
+    (path / "mark.json").unlink()
+    (path / "precious.txt").write_text("mine")
+    with pytest.raises(InputError, match=r"holds no mark\.json"), atomic_folder(path, "mark.json"):
+        pass
+    assert (path / "precious.txt").read_text() == "mine"
+
+
+def test_atomic_folder_failure_leaves_the_old_one(tmp_path):
+    path = tmp_path / "out"
+    with atomic_folder(path, "mark.json") as folder:
+        (folder / "mark.json").write_text("old")
+    with pytest.raises(KeyboardInterrupt), atomic_folder(path, "mark.json") as folder:
+        (folder / "mark.json").write_text("half")
+        raise KeyboardInterrupt
+    assert [p.name for p in tmp_path.iterdir()] == ["out"]
+    assert (path / "mark.json").read_text() == "old"
+
+
+def test_atomic_folder_refuses_a_file(tmp_path):
+    (tmp_path / "out").write_text("")
+    with pytest.raises(InputError, match="is a file"), atomic_folder(tmp_path / "out", "m"):
+        pass
+
+
+def test_json_has_stable_bytes(tmp_path):
+    write_json(tmp_path / "a.json", {"b": 1, "a": [1.5]})
+    write_json(tmp_path / "b.json", {"a": [1.5], "b": 1})
+    assert (tmp_path / "a.json").read_bytes() == (tmp_path / "b.json").read_bytes()
+    assert read_json(tmp_path / "a.json") == {"a": [1.5], "b": 1}
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [(b"", "not readable as JSON"), (b"{", "not readable"), (b"[1]", "no JSON object"), (b"\xff\xfe", "not readable")],
+)
+def test_bad_json_is_named(tmp_path, content, reason):
+    (tmp_path / "a.json").write_bytes(content)
+    with pytest.raises(InputError, match=rf"a\.json: .*{reason}"):
+        read_json(tmp_path / "a.json")
+
+
+def test_missing_json_is_named(tmp_path):
+    with pytest.raises(InputError, match=r"a\.json: not found"):
+        read_json(tmp_path / "a.json")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="permission bits")
+def test_modes_are_readable_by_others(tmp_path):
+    with atomic_file(tmp_path / "a") as temporary:
+        temporary.write_text("")
+    with atomic_folder(tmp_path / "d", "m"):
+        pass
+    assert [oct((tmp_path / n).stat().st_mode)[-3:] for n in "ad"] == ["644", "755"]
