@@ -32,3 +32,11 @@ def cli(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str
         return int(stop.value.code or 0), out, err
 
     return call
+
+
+@pytest.fixture
+def pack(tmp_path: Path) -> Path:
+    """A pack of ten random scenes, `samples.scenes()`."""
+    from samples import scenes, write_pack
+
+    return write_pack(tmp_path / "pack.npz", *scenes())

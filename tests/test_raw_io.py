@@ -1,51 +1,13 @@
 """Camera files: small DNGs written here and opened by LibRaw, and real ones where they are at hand."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 from priorraw import isp
 from priorraw.errors import InputError
 from priorraw.raw_io import read_camera_file
+from samples import D65_MATRIX, rationals, write_dng
 
-D65_MATRIX = (7000, -1000, -500, -4000, 12000, 2000, -500, 1500, 6000)
 TUNGSTEN_MATRIX = (8000, -2000, -900, -4400, 13000, 1500, -800, 2500, 5000)
-
-
-def rationals(values, scale: int = 10_000) -> tuple[int, ...]:
-    return tuple(n for v in values for n in (v, scale))
-
-
-def write_dng(
-    path: Path,
-    cfa: np.ndarray,
-    pattern: str = "RGGB",
-    *,
-    black: int = 0,
-    white: int = 65535,
-    neutral: tuple[int, int, int] | None = (5000, 10_000, 6000),
-    matrices: dict[int, tuple[int, ...]] | None = None,
-    model: str = "Testcam 1",
-) -> None:
-    """A minimal uncompressed CFA DNG. `matrices`: calibration illuminant (EXIF LightSource) -> matrix x10000."""
-    import tifffile
-
-    matrices = {21: D65_MATRIX} if matrices is None else matrices
-    tags = [
-        (271, 2, 0, "Acme", True),
-        (272, 2, 0, model, True),
-        (33421, 3, 2, (2, 2), True),
-        (33422, 1, 4, bytes("RGB".index(c) for c in pattern), True),
-        (50706, 1, 4, (1, 4, 0, 0), True),
-        (50708, 2, 0, f"Acme {model}", True),
-        (50714, 4, 1, black, True),
-        (50717, 4, 1, white, True),
-    ]
-    for i, (illuminant, matrix) in enumerate(matrices.items()):
-        tags += [(50721 + i, 10, 9, rationals(matrix), True), (50778 + i, 3, 1, illuminant, True)]
-    if neutral:
-        tags.append((50728, 5, 3, rationals(neutral), True))
-    tifffile.imwrite(path, cfa, photometric=32803, extratags=tags, metadata=None, software=False)
 
 
 @pytest.fixture

@@ -46,10 +46,11 @@ def parse_color_matrix(text: str) -> np.ndarray:
     try:
         matrix = np.array([float(v) for v in text.replace(",", " ").split()]).reshape(3, 3)
     except ValueError:
-        raise InputError(f"--color-matrix {text!r}: nine numbers are needed, row by row") from None
+        matrix = np.full((3, 3), np.nan)
+    if not np.isfinite(matrix).all():
+        raise InputError(f"--color-matrix {text!r}: nine numbers are needed, row by row")
     if np.abs(matrix).max() > 100:
         matrix = matrix / 10_000
-    # The negated comparison also catches NaN.
-    if not abs(np.linalg.det(matrix)) > 1e-6:
+    if abs(np.linalg.det(matrix)) < 1e-6:
         raise InputError(f"--color-matrix {text!r}: has no inverse; check the numbers")
     return matrix

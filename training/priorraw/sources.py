@@ -106,7 +106,7 @@ def _pack(path: Path, black: float, white: float) -> Source:
         raise InputError(f"{path}: cannot be read as a pack ({error}); fetch the pack again") from None
     if lights.shape != (N, 3) or lights.dtype.kind not in "fiu":
         raise InputError(f"{path}: illuminant is {lights.dtype} {lights.shape}, not numbers ({N}, 3)")
-    if names.shape != (N,) or names.dtype.kind != "U":
+    if names.shape != (N,) or names.dtype.kind not in "US":
         raise InputError(f"{path}: name is {names.dtype} {names.shape}, not strings ({N},)")
     if N == 0:
         raise InputError(f"{path}: holds no scenes")
@@ -114,7 +114,7 @@ def _pack(path: Path, black: float, white: float) -> Source:
     def scenes() -> Iterator[Scene | InputError]:
         with _raw_member(path) as (file, shape):
             size = int(np.prod(shape[1:])) * 2
-            for name, light in zip(names.tolist(), lights, strict=True):
+            for name, light in zip(names.astype(str).tolist(), lights, strict=True):
                 counts = np.frombuffer(file.read(size), "<u2").reshape(shape[1:])
                 raw = normalise_levels(counts, black, white)
                 yield _checked(Scene(name, raw, light.astype(np.float64), path.name, black, white), path)
