@@ -20,13 +20,14 @@ from priorraw.progress import track
 from priorraw.train import TrainConfig, draw, fit, pick_device
 
 CROP = 64
-MIRRORS: tuple[list[int], ...] = ([], [-1], [-2], [-1, -2])
+MIRRORS: tuple[list[int], ...] = ([], [-1])  # left and right only: skies stay above
 MIN_WINDOW = 40  # the light also learns from windows of the thumbnail, down to this side
 
 
 @dataclass(frozen=True)
 class ReconstructConfig:
     batch: int = 16
+    entries: int = 1250  # of the bank, drawn anew at every step for the non-local attention: cheaper, and a dropout
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,8 @@ def train_reconstruct(
         fold = folds[int(torch.multinomial(weights, 1, generator=generator))]
         mirror = int(torch.randint(len(MIRRORS), (1,), generator=generator))
         chosen = [fold.samples[mirror][i] for i in draw(len(fold.samples[0]), config.batch, generator)]
-        return _loss(learner, fold, chosen, generator, device)
+        entries = draw(len(fold.keys), config.entries, generator)
+        return _loss(learner, fold, chosen, entries, generator, device)
 
     learning = [p for p in learner.parameters() if p.requires_grad]
     settings: dict[str, Any] = {"stage": "reconstruct", "model": model_config.to_json(), "train": asdict(train)}
@@ -91,7 +93,12 @@ def train_reconstruct(
 
 
 def _loss(
-    model: PriorRAW, fold: Fold, samples: list[Sample], generator: torch.Generator, device: torch.device
+    model: PriorRAW,
+    fold: Fold,
+    samples: list[Sample],
+    entries: list[int],
+    generator: torch.Generator,
+    device: torch.device,
 ) -> Tensor:
     def batch(tensors: list[Tensor]) -> Tensor:
         return torch.stack(tensors).to(device).float()
@@ -110,7 +117,8 @@ def _loss(
     half = thumbnail_maps[..., top // 2 : (top + side) // 2, left // 2 : (left + side) // 2]
     light = model.infer_light(window, half[:, :6], half[:, 6:], camera)
 
-    predicted = model.restore(srgb, model.transform(light, camera), maps, fold.keys.to(device), fold.values.to(device))
+    keys, values = fold.keys[entries].to(device), fold.values[:, entries].to(device)
+    predicted = model.restore(srgb, model.transform(light, camera), maps, keys, values)
     return reconstruction_loss(predicted.float(), raw, valid, light.float(), true_light)
 
 

@@ -1,5 +1,6 @@
 """The files that a reconstruction leaves: where they go, and writing them whole or not at all."""
 
+import os
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -123,6 +124,8 @@ def _check_writable(path: Path) -> None:
     existing = next(parent for parent in path.absolute().parents if parent.exists())
     if not existing.is_dir():
         raise InputError(f"{path}: cannot be written ({existing} is a file); choose another place")
+    if not os.access(existing, os.W_OK):
+        raise InputError(f"{path}: cannot be written (no permission in {existing}); choose another place")
 
 
 def _write_reliability(result: Reconstruction, path: Path) -> None:
