@@ -54,7 +54,10 @@ class Encoder(nn.Module):
 
     def forward(self, srgb: Tensor, context: Tensor) -> Tensor:
         x = F.relu(self.stem(srgb - 0.5))
-        modulation = self.film(context).unsqueeze(-1).unsqueeze(-1).chunk(2 * len(self.blocks), 1)
+        modulation = self.film(context).unsqueeze(-1).unsqueeze(-1)
+        width = self.config.width
         for i, block in enumerate(self.blocks):
-            x = block(x, modulation[2 * i], modulation[2 * i + 1])
+            start = 2 * i * width  # slices: XNNPACK leaves chunk and split out
+            scale, shift = modulation[:, start : start + width], modulation[:, start + width : start + 2 * width]
+            x = block(x, scale, shift)
         return unit(to_tokens(self.head(F.relu(x))))
