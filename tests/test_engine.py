@@ -1,0 +1,210 @@
+"""Engines: PyTorch in tiles against the model on the whole picture; an ExecuTorch bundle against PyTorch."""
+
+import hashlib
+import json
+
+import numpy as np
+import pytest
+import skimage.data
+import torch
+from priorraw.assets import Prior
+from priorraw.bank import Bank
+from priorraw.bank_info import BankInfo
+from priorraw.cameras import color_matrix
+from priorraw.errors import InputError
+from priorraw.model import ModelConfig, PriorRAW
+from priorraw_edge.runtime.engine import BundleEngine, EagerEngine, open_engine, to_nchw
+from priorraw_edge.runtime.reconstruct import reconstruct
+from safetensors.numpy import save_file
+from torch import nn
+
+PHOTO = skimage.data.chelsea().astype(np.float32) / 255  # (300, 451, 3)
+T = 32
+
+
+def untrained_prior() -> Prior:
+    """The real model with random weights and a bank of 64 random entries."""
+    torch.manual_seed(0)
+    config = ModelConfig()
+    random = np.random.default_rng(0)
+    keys = random.standard_normal((64, config.encoder.dim)).astype(np.float32)
+    bank = Bank(
+        keys=keys / np.linalg.norm(keys, axis=1, keepdims=True),
+        raw=random.random((64, 3), np.float32),
+        srgb=random.random((64, 3), np.float32),
+        info=BankInfo(
+            camera="sony-imx135",
+            encoder_sha256="",
+            K=64,
+            G=1,
+            seed=0,
+            color_matrix=color_matrix("sony-imx135").flatten().tolist(),
+            camera_vector=[1.0, 0, 0, 0, 1, 0, 0, 0, 1, -0.5, -0.5, 0.2, 0.2],
+        ),
+    )
+    return Prior(PriorRAW(config).eval().requires_grad_(False), bank, "sony-imx135", "", "", "")
+
+
+def test_eager_tiles_equal_the_model_on_the_whole_picture():
+    prior = untrained_prior()
+    picture = PHOTO[:270, :330]
+    whole_raw, whole_reliability = prior(picture)
+    result = reconstruct(picture, EagerEngine(prior, tile_size=192))
+    # Equal but for the order of summation, which differs between processors. Seen: 0.
+    assert np.abs(result.raw - whole_raw).max() < 1e-5
+    assert np.abs(result.reliability - whole_reliability).max() < 1e-5
+    assert np.ptp(whole_raw) > 0.01  # the comparison is not of constants
+
+
+# --- bundles --------------------------------------------------------------------------------------------------
+
+
+class Scene(nn.Module):
+    def forward(self, thumbnail: torch.Tensor, keys: torch.Tensor) -> torch.Tensor:
+        return thumbnail.mean((2, 3)) @ keys
+
+
+class Tile(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.conv = nn.Conv2d(3, 4, 3, padding=1)
+
+    def forward(self, tile: torch.Tensor, scene: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        out = torch.sigmoid(self.conv(tile) + scene.view(1, 4, 1, 1))
+        return out[:, :3], out[:, 3:]
+
+
+KEYS = np.random.default_rng(0).standard_normal((3, 4)).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def programs() -> dict[str, bytes]:
+    from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
+    from executorch.exir import to_edge_transform_and_lower
+
+    examples = {
+        "scene": (Scene().eval(), (torch.rand(1, 3, 64, 64), torch.rand(3, 4))),
+        "tile": (Tile().eval(), (torch.rand(1, 3, T, T), torch.rand(1, 4))),
+    }
+    lowered = {}
+    for name, (module, inputs) in examples.items():
+        exported = torch.export.export(module, inputs)
+        lowered[name] = to_edge_transform_and_lower(exported, partitioner=[XnnpackPartitioner()]).to_executorch().buffer
+    return lowered
+
+
+@pytest.fixture
+def bundle(programs, tmp_path):
+    folder = tmp_path / "bundle"
+    folder.mkdir()
+    for name, data in programs.items():
+        (folder / f"{name}.pte").write_bytes(data)
+    save_file({"keys": KEYS}, folder / "bank.safetensors")
+
+    def entry(name, *inputs):
+        return {"file": f"{name}.pte", "inputs": [{"name": n, "shape": s} for n, s in inputs], "outputs": []}
+
+    files = {p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in folder.iterdir()}
+    manifest = {
+        "format": 1,
+        "target": "xnnpack",
+        "camera": "sony-imx135",
+        "tile": T,
+        "halo": 8,
+        "align": 8,
+        "color_matrix": color_matrix("sony-imx135").tolist(),
+        "precision": "fp32",
+        "programs": {
+            "scene": entry("scene", ("thumbnail", [1, 3, 64, 64]), ("keys", [3, 4])),
+            "tile": entry("tile", ("tile", [1, 3, T, T]), ("scene", [1, 4])),
+        },
+        "bank": {"file": "bank.safetensors", "tensors": ["keys"]},
+        "files": files,
+    }
+    (folder / "bundle.json").write_text(json.dumps(manifest))
+    return folder
+
+
+def change(bundle, **values) -> None:
+    manifest = json.loads((bundle / "bundle.json").read_text())
+    (bundle / "bundle.json").write_text(json.dumps(manifest | values))
+
+
+def test_a_bundle_computes_what_pytorch_computes(bundle):
+    engine = BundleEngine(bundle)
+    tile = Tile().eval()
+    thumbnail = PHOTO[:64, :64]
+    scene = engine.scene(thumbnail)
+    expected = Scene()(torch.from_numpy(to_nchw(thumbnail)), torch.from_numpy(KEYS))
+    assert np.abs(scene - expected.numpy()).max() < 1e-5  # seen: 1.6e-6
+
+    first = engine.tile(PHOTO[:T, :T], scene)
+    kept = first[0].copy()
+    engine.tile(PHOTO[T : 2 * T, :T], scene)
+    assert (first[0] == kept).all()  # a later run does not write into an earlier result
+    with torch.inference_mode():
+        raw, reliability = tile(torch.from_numpy(to_nchw(PHOTO[:T, :T])), torch.from_numpy(scene))
+    assert np.abs(first[0] - raw[0].permute(1, 2, 0).numpy()).max() < 1e-6  # seen: 1.2e-7
+    assert np.abs(first[1] - reliability[0, 0].numpy()).max() < 1e-6
+    # A transposed view, whose memory is laid out otherwise, gives the same.
+    turned = np.ascontiguousarray(PHOTO[:T, :T].swapaxes(0, 1)).swapaxes(0, 1)
+    assert (engine.tile(turned, scene)[0] == first[0]).all()
+
+
+def test_a_bundle_reconstructs_a_picture(bundle):
+    result = reconstruct(PHOTO[:50, :70], BundleEngine(bundle))
+    assert result.raw.shape == (50, 70, 3)
+    assert result.camera == "sony-imx135"
+
+
+def test_wrong_inputs_are_named(bundle):
+    engine = BundleEngine(bundle)
+    with pytest.raises(ValueError, match="input scene is missing"):
+        engine.run("tile", {"tile": np.zeros((1, 3, T, T), np.float32)})
+    with pytest.raises(ValueError, match="input thumbnail is"):
+        engine.scene(np.zeros((32, 32, 3), np.float32))
+
+
+@pytest.mark.parametrize("name", ["scene.pte", "tile.pte", "bank.safetensors"])
+def test_an_altered_or_missing_file_is_refused(bundle, name):
+    data = bytearray((bundle / name).read_bytes())
+    data[-1] ^= 1
+    (bundle / name).write_bytes(data)
+    with pytest.raises(InputError, match=f"{name}: differs from the sha256"):
+        BundleEngine(bundle)
+    (bundle / name).unlink()
+    with pytest.raises(InputError, match=f"{name}: not readable"):
+        BundleEngine(bundle)
+
+
+def test_a_program_that_is_none_is_refused_though_its_hash_is_right(bundle):
+    (bundle / "tile.pte").write_bytes(b"no program" * 20)
+    files = json.loads((bundle / "bundle.json").read_text())["files"]
+    change(bundle, files=files | {"tile.pte": hashlib.sha256(b"no program" * 20).hexdigest()})
+    with pytest.raises(InputError, match=r"tile\.pte: ExecuTorch does not load it"):
+        BundleEngine(bundle)
+
+
+@pytest.mark.parametrize(
+    ("values", "line"),
+    [
+        ({"format": 2}, "format 2"),
+        ({"target": "coreml"}, "target coreml does not run here"),
+        ({"programs": {}}, "lacks the program scene"),
+        ({"files": {}}, "lists no sha256"),
+        ({"bank": {"file": "bank.safetensors", "tensors": ["keys", "values"]}}, "lacks values"),
+    ],
+)
+def test_a_manifest_that_does_not_fit_is_refused(bundle, values, line):
+    change(bundle, **values)
+    with pytest.raises(InputError, match=line):
+        BundleEngine(bundle)
+
+
+def test_opening_by_name(bundle, tmp_path):
+    assert open_engine(bundle=bundle).camera == "sony-imx135"
+    with pytest.raises(InputError, match="not olympus-e-pl6"):
+        open_engine("olympus-e-pl6", bundle=bundle)
+    with pytest.raises(InputError, match=r"holds no bundle\.json"):
+        open_engine(bundle=tmp_path)
