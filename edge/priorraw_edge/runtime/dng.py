@@ -3,6 +3,9 @@
 Layout chosen by what readers develop correctly, not by what the format allows: lossless JPEG in 256x256 tiles
 (about a third smaller), or uncompressed strips where the picture is narrower than a tile, since LibRaw 0.21
 garbles such tiles. Nothing in the file depends on the time or the machine: same picture, same bytes.
+
+LibRaw stretches a RAW whose brightest value lies between 75 and 100 % of the white level to white, unless told
+not to (rawpy: `adjust_maximum_thr=0`); compare renderings with that switched off.
 """
 
 from dataclasses import dataclass
