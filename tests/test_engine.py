@@ -191,7 +191,10 @@ def test_a_program_that_is_none_is_refused_though_its_hash_is_right(bundle):
     [
         ({"format": 2}, "format 2"),
         ({"target": "coreml"}, "target coreml does not run here"),
-        ({"programs": {}}, "lacks the program scene"),
+        ({"programs": {}}, "incomplete .KeyError: 'scene'"),
+        ({"programs": []}, "incomplete"),
+        ({"color_matrix": [1, 2]}, "incomplete"),
+        ({"bank": None}, "incomplete"),
         ({"files": {}}, "lists no sha256"),
         ({"bank": {"file": "bank.safetensors", "tensors": ["keys", "values"]}}, "lacks values"),
     ],

@@ -93,13 +93,24 @@ class BundleEngine:
     def __init__(self, folder: Path):
         self.folder = folder
         self.manifest = _read_manifest(folder)
-        self.camera = str(self.manifest["camera"])
-        self.color_matrix = np.array(self.manifest["color_matrix"], np.float64).reshape(3, 3)
-        self.tile_size = int(self.manifest["tile"])
-        self.halo = int(self.manifest["halo"])
-        self.align = int(self.manifest["align"])
-        self._bank = self._load_bank()
-        self._programs = {name: self._load_program(name) for name in self.manifest["programs"]}
+        try:
+            self.camera = str(self.manifest["camera"])
+            self.color_matrix = np.array(self.manifest["color_matrix"], np.float64).reshape(3, 3)
+            self.tile_size, self.halo, self.align = (int(self.manifest[k]) for k in ("tile", "halo", "align"))
+            self._inputs = {
+                name: [(str(i["name"]), tuple(i["shape"])) for i in self.manifest["programs"][name]["inputs"]]
+                for name in ("scene", "tile")
+            }
+            self._files = {name: str(self.manifest["programs"][name]["file"]) for name in ("scene", "tile")}
+            self._files["bank"] = str(self.manifest["bank"]["file"])
+            self._hashes = dict(self.manifest["files"])
+            bank_tensors = list(self.manifest["bank"]["tensors"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise InputError(
+                f"{folder / 'bundle.json'}: incomplete ({type(error).__name__}: {error}); export the bundle again"
+            ) from None
+        self._bank = self._load_bank(bank_tensors)
+        self._programs = {name: self._load_program(name) for name in ("scene", "tile")}
 
     def scene(self, thumbnail: np.ndarray) -> np.ndarray:
         return self.run("scene", {"thumbnail": to_nchw(thumbnail)})[0]
@@ -124,8 +135,7 @@ class BundleEngine:
         import torch
 
         tensors = []
-        for wanted in self.manifest["programs"][program]["inputs"]:
-            name, shape = wanted["name"], tuple(wanted["shape"])
+        for name, shape in self._inputs[program]:
             value = inputs[name] if name in inputs else self._bank.get(name)
             if value is None or value.shape != shape:
                 found = "missing" if value is None else str(value.shape)
@@ -135,16 +145,16 @@ class BundleEngine:
         # Copied: the runtime writes the next result into the same memory.
         return [output.numpy().copy() for output in method.execute(tensors)]
 
-    def _load_bank(self) -> dict[str, np.ndarray]:
+    def _load_bank(self, tensors: list[str]) -> dict[str, np.ndarray]:
         from safetensors import SafetensorError
         from safetensors.numpy import load
 
-        name = self.manifest["bank"]["file"]
+        name = self._files["bank"]
         try:
             bank = load(self._checked_bytes(name))
         except SafetensorError as error:
             raise InputError(f"{self.folder / name}: no safetensors file ({error}); export the bundle again") from None
-        absent = [t for t in self.manifest["bank"]["tensors"] if t not in bank]
+        absent = [t for t in tensors if t not in bank]
         if absent:
             raise InputError(f"{self.folder / name}: lacks {', '.join(absent)}; export the bundle again")
         return bank
@@ -153,7 +163,7 @@ class BundleEngine:
         """The program, which holds the bytes, and its method, which is valid only while the program lives."""
         from executorch.runtime import Runtime
 
-        file = self.manifest["programs"][name]["file"]
+        file = self._files[name]
         data = self._checked_bytes(file)
         try:
             program = Runtime.get().load_program(data)
@@ -166,7 +176,7 @@ class BundleEngine:
 
     def _checked_bytes(self, name: str) -> bytes:
         path = self.folder / name
-        expected = self.manifest["files"].get(name)
+        expected = self._hashes.get(name)
         if expected is None:
             raise InputError(f"{self.folder / 'bundle.json'}: lists no sha256 of {name}; export the bundle again")
         try:
@@ -187,11 +197,4 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
         raise InputError(f"{path}: format {manifest.get('format')}, this version reads {BUNDLE_FORMAT}; export again")
     if manifest.get("target") != "xnnpack":
         raise InputError(f"{path}: target {manifest.get('target')} does not run here; export --target xnnpack")
-    needed = ("camera", "color_matrix", "tile", "halo", "align", "programs", "bank", "files")
-    absent = [key for key in needed if key not in manifest]
-    if absent:
-        raise InputError(f"{path}: lacks {', '.join(absent)}; export the bundle again")
-    absent = [name for name in ("scene", "tile") if name not in manifest["programs"]]
-    if absent:
-        raise InputError(f"{path}: lacks the program {absent[0]}; export the bundle again")
     return manifest
