@@ -66,6 +66,7 @@ def fit(
         first = load_checkpoint(checkpoint, model, average, optimizer, settings)
         say(f"{checkpoint}: going on at step {first}")
     device = parameters[0].device
+    torch.set_flush_denormal(True)  # a sharp softmax is full of denormals, each a hundred cycles on a CPU
     model.train()
     writer = SummaryWriter(str(out / "log"), purge_step=first)
     start = time.monotonic()

@@ -5,6 +5,7 @@ image. The lookup is cross-fitted: each half of a camera's pictures meets a bank
 half, since a bank that holds a picture's own pixels would look better in training than it ever is in use.
 """
 
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -68,7 +69,9 @@ def train_reconstruct(
     """Train light and reconstructor; encoder and affinity of `model` stay as they are. See `fit` for resume."""
     config = config or ReconstructConfig()
     device = pick_device()
-    folds = [fold for camera in cameras for fold in _folds(model, camera)]
+    parts = model_config.reconstructor
+    fold_of = _folds if parts.prior or parts.non_local else _bankless_fold
+    folds = [fold for camera in cameras for fold in fold_of(model, camera)]
     torch.manual_seed(train.seed)
     learner = PriorRAW(model_config)
     learner.encoder.load_state_dict(model.encoder.state_dict())
@@ -138,6 +141,17 @@ def _folds(model: PriorRAW, camera: Camera) -> list[Fold]:
     return folds
 
 
+def _bankless_fold(model: PriorRAW, camera: Camera) -> list[Fold]:
+    """For a model that asks no bank: all pictures together, with empty maps and a bank of one."""
+    d, side = model.config.encoder.dim, CROP // 2
+    nothing = torch.zeros(7, side, side, dtype=torch.float16)
+    samples = [
+        [Sample(crop, nothing[:6], nothing) for p in camera.pictures for crop, _ in _crops(_mirror(p, axes))]
+        for axes in MIRRORS
+    ]
+    return [Fold(samples, torch.zeros(1, d), torch.zeros(6, 1), torch.tensor([camera.info.camera_vector]))]
+
+
 def _mirror(picture: TrainingPicture, axes: list[int]) -> TrainingPicture:
     srgb, raw, valid, thumbnail = (
         tensor.flip(axes) for tensor in (picture.srgb, picture.raw, picture.valid, picture.thumbnail)
@@ -145,24 +159,26 @@ def _mirror(picture: TrainingPicture, axes: list[int]) -> TrainingPicture:
     return TrainingPicture(srgb, raw, valid, thumbnail, picture.light)
 
 
+def _crops(picture: TrainingPicture) -> Iterator[tuple[TrainingPicture, tuple[slice, slice]]]:
+    """64x64 crops side by side (a rest at the right and bottom is left out), and where each lies at half resolution."""
+    H, W = picture.srgb.shape[1:]
+    for top in range(0, H - CROP + 1, CROP):
+        for left in range(0, W - CROP + 1, CROP):
+            srgb, raw, valid = (
+                tensor[:, top : top + CROP, left : left + CROP] for tensor in (picture.srgb, picture.raw, picture.valid)
+            )
+            window = slice(top // 2, (top + CROP) // 2), slice(left // 2, (left + CROP) // 2)
+            yield TrainingPicture(srgb, raw, valid, picture.thumbnail, picture.light), window
+
+
 @torch.no_grad()
 def _samples(model: PriorRAW, picture: TrainingPicture, keys: Tensor, values: Tensor) -> list[Sample]:
-    """The picture in 64x64 crops side by side (a rest at the right and bottom is left out), looked up."""
+    """The crops of a picture with what the bank says of them."""
     context = model.encoder.context(picture.thumbnail[None])
 
     def look_up(srgb: Tensor) -> Tensor:
         return torch.cat(model.lookup(srgb[None], context, keys, values), 1)[0].half()
 
     thumbnail_maps = look_up(picture.thumbnail)
-    H, W = picture.srgb.shape[1:]
-    maps = thumbnail_maps if (H, W) == (CROP, CROP) else look_up(picture.srgb)
-    samples = []
-    for top in range(0, H - CROP + 1, CROP):
-        for left in range(0, W - CROP + 1, CROP):
-            srgb, raw, valid = (
-                tensor[:, top : top + CROP, left : left + CROP] for tensor in (picture.srgb, picture.raw, picture.valid)
-            )
-            crop = TrainingPicture(srgb, raw, valid, picture.thumbnail, picture.light)
-            window = maps[:6, top // 2 : (top + CROP) // 2, left // 2 : (left + CROP) // 2]
-            samples.append(Sample(crop, window, thumbnail_maps))
-    return samples
+    maps = thumbnail_maps if picture.srgb.shape[1:] == (CROP, CROP) else look_up(picture.srgb)
+    return [Sample(crop, maps[:6, rows, columns], thumbnail_maps) for crop, (rows, columns) in _crops(picture)]

@@ -55,7 +55,7 @@ def search(datasets: tuple[Path, ...], out: Path, steps: int, learning_rate: flo
 @training_options(steps=6000, learning_rate=1e-3)
 @click.option("--encoder", required=True, type=FOLDER, help="encoder.safetensors from train search.")
 @click.option("--entries", "K", default=5000, show_default=True, help="K, entries of each bank.")
-@click.option("--group", "G", default=50, show_default=True, help="G, reference pixels per entry.")
+@click.option("--group", "G", default=25, show_default=True, help="G, reference pixels per entry.")
 @click.option("--batch", default=16, show_default=True, type=click.IntRange(1))
 @click.option(
     "--without",
