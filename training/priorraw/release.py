@@ -1,0 +1,162 @@
+"""From trained weights to the shipped asset folder: banks, measured figures, model cards. `make assets` ends here.
+
+python -m priorraw.release --runs runs --data data --out prior_assets
+"""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import click
+
+from priorraw.assets import (
+    ENCODER,
+    ENCODER_PARTS,
+    RECONSTRUCTOR,
+    RECONSTRUCTOR_PARTS,
+    Prior,
+    load_assets,
+    load_model,
+    save_part,
+    write_asset,
+)
+from priorraw.bank import Bank, build_bank
+from priorraw.dataset import PairDataset
+from priorraw.evaluate import evaluate
+from priorraw.files import atomic_file, sha256, write_json
+from priorraw.model import PriorRAW
+from priorraw.pictures import CameraPictures, load_cameras
+from priorraw.progress import say
+
+CAMERAS = {
+    "samsung-nx2000": ["samsung-nx2000"],
+    "olympus-e-pl6": ["olympus-e-pl6"],
+    "sony-slt-a57": ["sony-slt-a57"],
+    "sony-imx135": ["sony-imx135", "sony-imx135-scenes"],
+}
+K, G, SEED = 5000, 25, 0
+FIGURES = ("psnr", "ssim", "psnr_clipped", "psnr_unclipped", "light_error")
+NUS = (
+    "NUS 8-camera set (Cheng, Prasad, Brown: Illuminant estimation for color constancy, JOSA A 2014), whole scenes "
+    "at 64x64. Research use only; so these weights and this bank are for research use."
+)
+TAU = (
+    "INTEL-TAU, Sony IMX135 (Laakom et al.: INTEL-TAU: A color constancy dataset, IEEE Access 2021), 64x64 scenes "
+    "and 22 scenes at 384x256. CC BY-SA 4.0. The colour matrix is fitted, not measured: neutral is right, "
+    "saturated colours are approximate."
+)
+
+
+@click.command()
+@click.option("--runs", type=click.Path(path_type=Path), required=True, help="Folder with the trained runs.")
+@click.option("--data", type=click.Path(path_type=Path), required=True, help="Folder with the prepared datasets.")
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="Asset folder to write.")
+@click.option("--results", type=click.Path(path_type=Path), help="Also compare with the other runs into this JSON.")
+def release(runs: Path, data: Path, out: Path, results: Path | None) -> None:
+    """Build the banks, measure the test splits, write the asset folder and, if asked, the comparison."""
+    shared = runs / "shared"
+    model = load_model([shared / "search/encoder.safetensors", shared / "reconstruct/reconstructor.safetensors"])
+    (out / "shared").mkdir(parents=True, exist_ok=True)
+    save_part(model, ENCODER_PARTS, out / ENCODER)
+    save_part(model, RECONSTRUCTOR_PARTS, out / RECONSTRUCTOR)
+    for camera, names in CAMERAS.items():
+        pictures = load_cameras([data / name for name in names], "train")[0]
+        bank, (bank_psnr, full_psnr) = _bank(model, pictures, sha256(out / ENCODER))
+        bank.save(out / camera / "bank.safetensors")
+        prior = Prior(model, bank, camera, "", "", "")
+        measured: dict[str, Any] = {
+            "references_from_bank_psnr": round(bank_psnr, 3),
+            "references_from_all_psnr": round(full_psnr, 3),
+            "test": {name: measure_all(prior, data / name) for name in names},
+        }
+        write_asset(out, camera, ["make assets"], measured)
+        load_assets(camera, out)
+        write_card(out, camera, bank, measured)
+        say(f"{out / camera}: {json.dumps(measured['test'][names[0]])}")
+    if results:
+        compare(runs, data, out, results)
+
+
+def _bank(model: PriorRAW, pictures: CameraPictures, encoder_sha256: str) -> tuple[Bank, tuple[float, float]]:
+    return build_bank(model, pictures.pictures, pictures.bank_info(encoder_sha256, K, G, SEED))
+
+
+def measure(prior: Prior, dataset: PairDataset, stage: str) -> dict[str, float]:
+    """The mean figures of one stage on a dataset, rounded to what they are worth."""
+    result = evaluate(dataset, prior, stage)
+    return {key: round(result[key], 4) for key in FIGURES if result[key] is not None}
+
+
+def measure_all(prior: Prior, folder: Path) -> dict[str, Any]:
+    """Every stage on the test split of a dataset folder."""
+    dataset = PairDataset.open(folder, "test")
+    stages = ("reconstructed", "assembled", "inferred-light", "mean-light", "true-light")
+    return {"pictures": len(dataset), **{stage: measure(prior, dataset, stage) for stage in stages}}
+
+
+def compare(runs: Path, data: Path, assets: Path, results: Path) -> None:
+    """The same network without the prior, and a model for each camera, on the same test splits."""
+    table: dict[str, Any] = {}
+    for camera, names in CAMERAS.items():
+        prior = load_assets(camera, assets)
+        dataset = PairDataset.open(data / names[0], "test")
+        row: dict[str, Any] = {"shared": measure(prior, dataset, "reconstructed")}
+        without = runs / "no-prior" / "reconstructor.safetensors"
+        if without.exists():
+            model = load_model([assets / ENCODER, without])
+            row["without_prior"] = measure(replace(prior, model=model), dataset, "reconstructed")
+        own = [runs / camera / "search/encoder.safetensors", runs / camera / "reconstruct/reconstructor.safetensors"]
+        if all(path.exists() for path in own):
+            model = load_model(own)
+            pictures = load_cameras([data / name for name in names], "train")[0]
+            own_prior = Prior(model, _bank(model, pictures, sha256(own[0]))[0], camera, "", "", "")
+            row["model_per_camera"] = measure(own_prior, dataset, "reconstructed")
+        for stage in ("assembled", "inferred-light", "mean-light", "true-light"):
+            row[stage] = measure(prior, dataset, stage)
+        table[camera] = {"pictures": len(dataset), **row}
+        say(f"{camera}: {json.dumps(row)}")
+    write_json(results, table)
+
+
+def write_card(folder: Path, camera: str, bank: Bank, measured: dict[str, Any]) -> None:
+    """MODEL_CARD.md of one camera, from its measured figures."""
+    columns = ("reconstructed", "assembled", "inferred-light", "mean-light", "true-light")
+    rows = [
+        f"| {name} ({test['pictures']} pictures) | "
+        + " | ".join(f"{test[c]['psnr']:.2f} / {test[c]['ssim']:.4f}" for c in columns)
+        + f" | {test['reconstructed']['light_error']:.1f}° |"
+        for name, test in measured["test"].items()
+    ]
+    info = bank.info
+    text = f"""# Model card: {camera}
+
+**What it is.** The PriorRAW bank of {camera}: {info.K:,} entries of {info.d}-d features, sRGB and raw-RGB, each the
+mean of {info.G} of {info.reference_pixels:,} half-resolution reference pixels from {info.reference_pictures:,} training
+pictures. It works with the encoder and reconstructor in `shared/`, which all cameras share.
+
+**Data and terms.** {TAU if camera == "sony-imx135" else NUS}
+The shared encoder and reconstructor were trained on NUS (three cameras) and INTEL-TAU together; both terms bind them.
+
+**Measured** on the held-out test split (`priorraw-edge prepare ... --seed 0`, 8-bit sRGB of our software ISP, blind:
+nothing of the test picture but its sRGB), PSNR dB / SSIM on linear raw-RGB; the error of the light is in degrees:
+
+| pictures | reconstructed | assembled (half size) | closed form, inferred light | mean light | true light | light |
+|---|---|---|---|---|---|---|
+{chr(10).join(rows)}
+
+The bank assembles its own reference pixels to {measured["references_from_bank_psnr"]:.2f} dB; a search of all other
+reference pictures gives {measured["references_from_all_psnr"]:.2f} dB.
+
+**Limits.** Trained on small whole scenes rendered by one software ISP. Pictures from a camera's own JPEG engine, with
+local tone mapping, creative looks or heavy noise reduction, lie outside what was measured. What was clipped is guessed;
+the reliability map says where the bank knew nothing alike.
+
+**Made by** `make assets` (seed {SEED}); hashes and versions are in asset.json.
+"""
+    with atomic_file(folder / camera / "MODEL_CARD.md") as temporary:
+        temporary.write_text(text)
+
+
+if __name__ == "__main__":
+    release()
