@@ -1,7 +1,9 @@
 """Files are whole or absent."""
 
+import errno
 import hashlib
 import os
+from pathlib import Path
 
 import pytest
 from priorraw.errors import InputError
@@ -97,3 +99,28 @@ def test_modes_are_readable_by_others(tmp_path):
     with atomic_folder(tmp_path / "d", "m"):
         pass
     assert [oct((tmp_path / n).stat().st_mode)[-3:] for n in "ad"] == ["644", "755"]
+
+
+def test_a_place_under_a_file_is_named(tmp_path):
+    (tmp_path / "f").write_text("")
+    for write in (lambda: atomic_file(tmp_path / "f" / "a"), lambda: atomic_folder(tmp_path / "f" / "a", "m")):
+        with pytest.raises(InputError, match=r"f/a: cannot be written \((File exists|Not a directory)\)"), write():
+            pass
+
+
+def test_a_folder_needs_a_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match="has no name"), atomic_folder(Path(), "m"):
+        pass
+
+
+def test_a_full_disk_leaves_nothing(tmp_path):
+    for write in (lambda: atomic_file(tmp_path / "a"), lambda: atomic_folder(tmp_path / "a", "m")):
+        with pytest.raises(InputError, match=r"a: cannot be written \(No space left on device\)"), write():
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        assert not list(tmp_path.iterdir())
+
+
+def test_other_failures_of_the_writer_pass(tmp_path):
+    with pytest.raises(FileNotFoundError), atomic_file(tmp_path / "a"):
+        (tmp_path / "input").read_bytes()

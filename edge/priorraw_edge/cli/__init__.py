@@ -61,6 +61,10 @@ def main(args: list[str] | None = None) -> None:
         message = error.format_message() if isinstance(error, click.ClickException) else str(error)
         print(f"priorraw-edge: {message}", file=sys.stderr)
         sys.exit(2)
+    except OSError as error:  # what no command foresaw: a folder without permission, a full disk
+        what = f"{error.filename}: " if error.filename else ""
+        print(f"priorraw-edge: {what}{error.strerror or error}; mend that and run it again", file=sys.stderr)
+        sys.exit(2)
     except (click.Abort, KeyboardInterrupt):
         print("priorraw-edge: stopped", file=sys.stderr)
         sys.exit(130)
