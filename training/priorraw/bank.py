@@ -25,7 +25,7 @@ from priorraw.pictures import TrainingPicture
 from priorraw.progress import track
 
 BLOCK = 65_536  # reference pixels in memory at a time
-TRAIN_PIXELS_PER_CENTROID = 256  # k-means sees at most this many; faiss draws them at random
+TRAIN_PIXELS_PER_CENTROID = 64  # k-means sees at most this many; faiss draws them at random
 
 
 @dataclass(frozen=True)
@@ -69,8 +69,8 @@ class Bank:
             raise InputError(f"{path}: not a prior bank ({error}); build it again") from None
         if keys.shape != (info.K, info.d) or raw.shape != (info.K, 3) or srgb.shape != (info.K, 3):
             raise InputError(f"{path}: shapes {keys.shape}, {raw.shape}, {srgb.shape} contradict its metadata")
-        if not all(np.isfinite(a).all() for a in (keys, raw, srgb)):
-            raise InputError(f"{path}: holds values that are not finite; build it again")
+        if not all(a.dtype == np.float32 and np.isfinite(a).all() for a in (keys, raw, srgb)):
+            raise InputError(f"{path}: holds values that are not finite float32; build it again")
         return Bank(keys, raw, srgb, info)
 
 

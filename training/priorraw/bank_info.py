@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+import numpy as np
+
 
 @dataclass(frozen=True)
 class BankInfo:
@@ -15,3 +17,10 @@ class BankInfo:
     d: int = 0  # this and the next two: filled in when the bank is built
     reference_pixels: int = 0
     reference_pictures: int = 0
+
+    def __post_init__(self) -> None:
+        """Raises ValueError where the model could not use the numbers."""
+        for name, count in (("color_matrix", 9), ("camera_vector", 13)):
+            numbers = np.asarray(getattr(self, name), np.float64)
+            if numbers.shape != (count,) or not np.isfinite(numbers).all():
+                raise ValueError(f"{name} is not {count} finite numbers")

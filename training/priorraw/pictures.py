@@ -106,4 +106,5 @@ def camera_vector(pictures: list[TrainingPicture], color_matrix: np.ndarray) -> 
     """(13,) camera vector of `light`: matrix from linear sRGB, mean and spread of the training lights."""
     lights = torch.stack([p.light for p in pictures])
     matrix = torch.from_numpy(camera_from_srgb(color_matrix).astype(np.float32)).flatten()
-    return torch.cat([matrix, lights.mean(0), lights.std(0).clamp(min=0.02)])
+    spread = lights.std(0, correction=min(1, len(pictures) - 1))  # a single picture has none
+    return torch.cat([matrix, lights.mean(0), spread.clamp(min=0.02)])

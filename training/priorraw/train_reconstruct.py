@@ -40,19 +40,17 @@ class Camera:
 
 
 @dataclass(frozen=True)
-class Sample:
-    """A 64x64 crop, its lookup and its whole picture's: maps (6, 32, 32) and peak (1, 32, 32), float16."""
-
-    picture: TrainingPicture  # the crop
-    maps: Tensor
-    thumbnail_maps: Tensor  # (7, 32, 32): maps and peak
-
-
-@dataclass(frozen=True)
 class Fold:
-    """Samples that share a camera and a bank; `samples[m]` is mirror image m of each."""
+    """64x64 crops that share a camera and a bank, and what the bank says of them, for each mirror image m.
 
-    samples: list[list[Sample]]
+    maps (m, crops, 6, 32, 32) and thumbnail_maps (m, pictures, 7, 32, 32: maps and peak) are float16, each in one
+    allocation: thousands of small ones between the lookup's large ones would tear the heap to gigabytes.
+    """
+
+    crops: list[TrainingPicture]
+    owner: list[int]  # the picture that each crop was cut from
+    maps: Tensor
+    thumbnail_maps: Tensor
     keys: Tensor
     values: Tensor
     camera: Tensor
@@ -80,14 +78,11 @@ def train_reconstruct(
     learner.light.requires_grad_(True)
     learner.reconstructor.requires_grad_(True)
     learner.to(device)
-    weights = torch.tensor([len(fold.samples[0]) ** 0.5 for fold in folds])
+    weights = torch.tensor([len(fold.crops) ** 0.5 for fold in folds])
 
     def loss_of(generator: torch.Generator) -> Tensor:
         fold = folds[int(torch.multinomial(weights, 1, generator=generator))]
-        mirror = int(torch.randint(len(MIRRORS), (1,), generator=generator))
-        chosen = [fold.samples[mirror][i] for i in draw(len(fold.samples[0]), config.batch, generator)]
-        entries = draw(len(fold.keys), config.entries, generator)
-        return _loss(learner, fold, chosen, entries, generator, device)
+        return _loss(learner, fold, config, generator, device)
 
     learning = [p for p in learner.parameters() if p.requires_grad]
     settings: dict[str, Any] = {"stage": "reconstruct", "model": model_config.to_json(), "train": asdict(train)}
@@ -96,26 +91,27 @@ def train_reconstruct(
 
 
 def _loss(
-    model: PriorRAW,
-    fold: Fold,
-    samples: list[Sample],
-    entries: list[int],
-    generator: torch.Generator,
-    device: torch.device,
+    model: PriorRAW, fold: Fold, config: ReconstructConfig, generator: torch.Generator, device: torch.device
 ) -> Tensor:
+    mirror = _below(len(MIRRORS), generator)
+    chosen = draw(len(fold.crops), config.batch, generator)
+    entries = draw(len(fold.keys), config.entries, generator)
+
     def batch(tensors: list[Tensor]) -> Tensor:
         return torch.stack(tensors).to(device).float()
 
-    pictures = [s.picture for s in samples]
-    srgb, raw, valid = (batch([getattr(p, k) for p in pictures]) for k in ("srgb", "raw", "valid"))
-    thumbnail = batch([p.thumbnail for p in pictures])
-    true_light = batch([p.light for p in pictures])
-    maps = batch([s.maps for s in samples])
-    thumbnail_maps = batch([s.thumbnail_maps for s in samples])
-    camera = fold.camera.to(device).expand(len(samples), -1)
+    crops = [fold.crops[i] for i in chosen]
+    srgb, raw, valid, thumbnail = (
+        batch([getattr(crop, name).flip(MIRRORS[mirror]) for crop in crops])
+        for name in ("srgb", "raw", "valid", "thumbnail")
+    )
+    maps = batch([fold.maps[mirror, i] for i in chosen])
+    thumbnail_maps = batch([fold.thumbnail_maps[mirror, fold.owner[i]] for i in chosen])
+    true_light = batch([crop.light for crop in crops])
+    camera = fold.camera.to(device).expand(len(chosen), -1)
 
-    side = MIN_WINDOW + 8 * int(torch.randint((CROP - MIN_WINDOW) // 8 + 1, (1,), generator=generator))
-    top, left = (2 * int(torch.randint((CROP - side) // 2 + 1, (1,), generator=generator)) for _ in "yx")
+    side = MIN_WINDOW + 8 * _below((CROP - MIN_WINDOW) // 8 + 1, generator)
+    top, left = (2 * _below((CROP - side) // 2 + 1, generator) for _ in "yx")
     window = thumbnail[..., top : top + side, left : left + side]
     half = thumbnail_maps[..., top // 2 : (top + side) // 2, left // 2 : (left + side) // 2]
     light = model.infer_light(window, half[:, :6], half[:, 6:], camera)
@@ -125,6 +121,11 @@ def _loss(
     return reconstruction_loss(predicted.float(), raw, valid, light.float(), true_light)
 
 
+def _below(limit: int, generator: torch.Generator) -> int:
+    """A random number from 0 to `limit` - 1."""
+    return int(torch.randint(limit, (1,), generator=generator))
+
+
 def _folds(model: PriorRAW, camera: Camera) -> list[Fold]:
     """Both halves of a camera's pictures, each looked up in the bank of the other."""
     halves = camera.pictures[0::2], camera.pictures[1::2]
@@ -132,53 +133,54 @@ def _folds(model: PriorRAW, camera: Camera) -> list[Fold]:
     for own, other in (halves, halves[::-1]):
         # Half the pictures get half the group, so that a group covers the same share of its cluster.
         info = replace(camera.info, G=max(1, camera.info.G // 2))
-        keys, values, vector = build_bank(model, other, info)[0].tensors()
-        samples: list[list[Sample]] = [[] for _ in MIRRORS]
-        for picture in track(own, "look up"):
-            for m, axes in enumerate(MIRRORS):
-                samples[m].extend(_samples(model, _mirror(picture, axes), keys, values))
-        folds.append(Fold(samples, keys, values, vector))
+        bank = build_bank(model, other, info)[0].tensors()
+        fold = _empty_fold(own, bank)
+        _look_up(model, own, fold)
+        folds.append(fold)
     return folds
 
 
 def _bankless_fold(model: PriorRAW, camera: Camera) -> list[Fold]:
     """For a model that asks no bank: all pictures together, with empty maps and a bank of one."""
-    d, side = model.config.encoder.dim, CROP // 2
-    nothing = torch.zeros(7, side, side, dtype=torch.float16)
-    samples = [
-        [Sample(crop, nothing[:6], nothing) for p in camera.pictures for crop, _ in _crops(_mirror(p, axes))]
-        for axes in MIRRORS
-    ]
-    return [Fold(samples, torch.zeros(1, d), torch.zeros(6, 1), torch.tensor([camera.info.camera_vector]))]
+    bank = torch.zeros(1, model.config.encoder.dim), torch.zeros(6, 1), torch.tensor([camera.info.camera_vector])
+    return [_empty_fold(camera.pictures, bank)]
 
 
-def _mirror(picture: TrainingPicture, axes: list[int]) -> TrainingPicture:
-    srgb, raw, valid, thumbnail = (
-        tensor.flip(axes) for tensor in (picture.srgb, picture.raw, picture.valid, picture.thumbnail)
-    )
-    return TrainingPicture(srgb, raw, valid, thumbnail, picture.light)
-
-
-def _crops(picture: TrainingPicture) -> Iterator[tuple[TrainingPicture, tuple[slice, slice]]]:
-    """64x64 crops side by side (a rest at the right and bottom is left out), and where each lies at half resolution."""
-    H, W = picture.srgb.shape[1:]
-    for top in range(0, H - CROP + 1, CROP):
-        for left in range(0, W - CROP + 1, CROP):
-            srgb, raw, valid = (
-                tensor[:, top : top + CROP, left : left + CROP] for tensor in (picture.srgb, picture.raw, picture.valid)
-            )
-            window = slice(top // 2, (top + CROP) // 2), slice(left // 2, (left + CROP) // 2)
-            yield TrainingPicture(srgb, raw, valid, picture.thumbnail, picture.light), window
+def _empty_fold(pictures: list[TrainingPicture], bank: tuple[Tensor, Tensor, Tensor]) -> Fold:
+    """The pictures in 64x64 crops side by side (a rest at the right and bottom is left out), maps still zero."""
+    crops, owner = [], []
+    for number, picture in enumerate(pictures):
+        for rows, columns in _windows(picture, CROP):
+            srgb, raw, valid = (t[:, rows, columns] for t in (picture.srgb, picture.raw, picture.valid))
+            crops.append(TrainingPicture(srgb, raw, valid, picture.thumbnail, picture.light))
+            owner.append(number)
+    side = CROP // 2
+    maps = torch.zeros(len(MIRRORS), len(crops), 6, side, side, dtype=torch.float16)
+    thumbnail_maps = torch.zeros(len(MIRRORS), len(pictures), 7, side, side, dtype=torch.float16)
+    return Fold(crops, owner, maps, thumbnail_maps, *bank)
 
 
 @torch.no_grad()
-def _samples(model: PriorRAW, picture: TrainingPicture, keys: Tensor, values: Tensor) -> list[Sample]:
-    """The crops of a picture with what the bank says of them."""
-    context = model.encoder.context(picture.thumbnail[None])
+def _look_up(model: PriorRAW, pictures: list[TrainingPicture], fold: Fold) -> None:
+    """Fill the maps of a fold with what its bank says of the pictures, whole and as thumbnails."""
+    for m, axes in enumerate(MIRRORS):
+        crop = 0
+        for number, picture in enumerate(track(pictures, f"look up, mirror image {m + 1} of {len(MIRRORS)}")):
+            thumbnail, srgb = picture.thumbnail.flip(axes)[None], picture.srgb.flip(axes)[None]
+            context = model.encoder.context(thumbnail)
+            maps, peak = model.lookup(thumbnail, context, fold.keys, fold.values)
+            fold.thumbnail_maps[m, number] = torch.cat([maps, peak], 1)[0]
+            if picture.srgb.shape != picture.thumbnail.shape:
+                maps, _ = model.lookup(srgb, context, fold.keys, fold.values)
+            maps = maps[0].flip(axes)  # back to where the crops were cut
+            for rows, columns in _windows(picture, CROP // 2):
+                fold.maps[m, crop] = maps[:, rows, columns].flip(axes)
+                crop += 1
 
-    def look_up(srgb: Tensor) -> Tensor:
-        return torch.cat(model.lookup(srgb[None], context, keys, values), 1)[0].half()
 
-    thumbnail_maps = look_up(picture.thumbnail)
-    maps = thumbnail_maps if picture.srgb.shape[1:] == (CROP, CROP) else look_up(picture.srgb)
-    return [Sample(crop, maps[:6, rows, columns], thumbnail_maps) for crop, (rows, columns) in _crops(picture)]
+def _windows(picture: TrainingPicture, side: int) -> Iterator[tuple[slice, slice]]:
+    """Rows and columns of a picture's 64x64 crops; with a `side` of 32, of the same crops at half resolution."""
+    H, W = picture.srgb.shape[1:]
+    for row in range(H // CROP):
+        for column in range(W // CROP):
+            yield slice(row * side, (row + 1) * side), slice(column * side, (column + 1) * side)
