@@ -1,0 +1,1 @@
+"""Lowering for devices: `targets` says what there is and refuses early, `bundle` writes the folder."""

@@ -1,0 +1,79 @@
+"""priorraw-edge export"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+
+@click.command()
+@click.option("--target", required=True, metavar="TARGET", help="xnnpack (Android, Linux) or coreml (iOS 17).")
+@click.option("--camera", help="Camera whose bank the bundle carries; sony-imx135 by default.")
+@click.option("--assets", type=click.Path(path_type=Path), help="Asset folder; the shipped one by default.")
+@click.option("--out", "-o", type=click.Path(path_type=Path), help="Default: build/bundles/TARGET-CAMERA.")
+@click.option("--tile", type=int, help="Side of a tile in pixels, a multiple of 8; 256 by default.")
+@click.option("--precision", help="xnnpack: fp32; coreml: mixed (default), fp32, fp16.")
+@click.option("--golden", type=click.Path(path_type=Path), help="Photograph for the bundle's self-test.")
+@click.option("--json", "as_json", is_flag=True, help="Print bundle.json.")
+def command(
+    target: str,
+    camera: str | None,
+    assets: Path | None,
+    out: Path | None,
+    tile: int | None,
+    precision: str | None,
+    golden: Path | None,
+    as_json: bool,
+) -> int:
+    """Lower the model for a device and write a bundle: programs, prior bank, self-test, bundle.json."""
+    from priorraw_edge.export.targets import DEFAULT_TILE, check_request, find_target
+
+    chosen = find_target(target)
+    tile = DEFAULT_TILE if tile is None else tile
+    precision = check_request(chosen, tile, precision)
+
+    from priorraw.assets import load_assets
+    from priorraw.progress import say
+
+    from priorraw_edge.export.bundle import export_bundle
+    from priorraw_edge.export.delegation import DelegationError
+    from priorraw_edge.runtime.engine import DEFAULT_CAMERA
+    from priorraw_edge.verify.mil import UncoveredOpError
+    from priorraw_edge.verify.verify import ParityError, measure_bundle
+
+    prior = load_assets(camera or DEFAULT_CAMERA, assets)
+    out = out or Path("build/bundles") / f"{chosen.name}-{prior.camera}"
+    try:
+        manifest = export_bundle(
+            prior, chosen, out, tile=tile, precision=precision, golden=golden, measure=measure_bundle
+        )
+    except (DelegationError, ParityError, UncoveredOpError) as error:
+        say(f"priorraw-edge: export refused: {error}")
+        return 1
+    if as_json:
+        click.echo(json.dumps(manifest, indent=2, sort_keys=True))
+    else:
+        _tables(out, manifest)
+    return 0
+
+
+def _tables(out: Path, manifest: dict[str, Any]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console()
+    delegation = Table(title=f"{manifest['target']}, {manifest['camera']}, {manifest['precision']}")
+    delegation.add_column("program")
+    for title in ("delegates", "nodes inside", "nodes outside"):
+        delegation.add_column(title, justify="right")
+    delegation.add_column("operators outside")
+    for name, entry in manifest["delegation"].items():
+        counts = [str(entry[key]) for key in ("delegates", "delegated_nodes", "left_nodes")]
+        delegation.add_row(name, *counts, ", ".join(entry["left"]) or "none")
+    console.print(delegation)
+    files = Table("file", title=str(out))
+    files.add_column("KiB", justify="right")
+    for name, size in manifest["bytes"].items():
+        files.add_row(name, f"{size / 1024:.0f}")
+    console.print(files)
