@@ -13,13 +13,14 @@ import click
 @click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
 def command(what: str | None, assets: Path | None, as_json: bool) -> None:
     """List the cameras; or show one CAMERA, a BUNDLE folder or a BANK file. Hashes are checked."""
-    from priorraw_edge.runtime import inventory
+    from priorraw_edge.verify import inventory
+    from priorraw_edge.verify.verify import read_bundle
 
     described: Any
     if what is None:
         described = inventory.list_cameras(assets)
     elif (path := Path(what)).is_dir():
-        described = inventory.describe_bundle(path)
+        described = read_bundle(path)
     elif path.is_file() or path.suffix == ".safetensors":
         described = inventory.describe_bank(path)
     else:

@@ -49,20 +49,3 @@ def describe_bank(path: Path) -> dict[str, Any]:
     """
     info = asdict(Bank.load(path).info)
     return info | {"bytes": path.stat().st_size, "sha256": sha256(path)}
-
-
-def describe_bundle(folder: Path) -> dict[str, Any]:
-    """bundle.json of a bundle folder.
-
-    Raises:
-        InputError: it is no bundle, or a file is missing or differs from its recorded hash.
-    """
-    if not (folder / "bundle.json").is_file():
-        raise InputError(f"{folder}: no bundle (holds no bundle.json); make one with: priorraw-edge export")
-    manifest = read_json(folder / "bundle.json")
-    for name, digest in manifest.get("files", {}).items():
-        path = folder / name
-        if not path.is_file() or sha256(path) != digest:
-            state = "differs from its sha256" if path.is_file() else "is missing"
-            raise InputError(f"{path}: {state} in bundle.json; export the bundle again")
-    return manifest
