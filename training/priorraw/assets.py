@@ -91,7 +91,9 @@ def load_assets(camera: str, folder: Path | None = None) -> Prior:
         raise InputError(f"{folder}: no such asset folder; leave out --assets to use the shipped ones")
     if camera not in cameras_in(folder):
         raise InputError(unknown_camera(camera, cameras_in(folder)))
-    files = read_json(folder / camera / ASSET).get("files", {})
+    files = read_json(folder / camera / ASSET).get("files")
+    if not isinstance(files, dict):
+        raise InputError(f"{folder / camera / ASSET}: lists no files; take the whole folder from one source")
     bank_name = f"{camera}/bank.safetensors"
     for name in (ENCODER, RECONSTRUCTOR, bank_name):
         check_file(folder, name, files)
@@ -110,11 +112,11 @@ def check_file(folder: Path, name: str, files: dict[str, Any]) -> None:
         InputError: no entry, a name that leaves the folder, a missing file, another size or hash.
     """
     entry, path = files.get(name), folder / name
-    if entry is None or PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
+    if not isinstance(entry, dict) or PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
         raise InputError(f"{path}: not listed with its hash; take the whole folder from one source")
     if not path.is_file():
         raise InputError(f"{path}: not found; take the whole folder from one source")
-    if path.stat().st_size != entry["bytes"] or sha256(path) != entry["sha256"]:
+    if path.stat().st_size != entry.get("bytes") or sha256(path) != entry.get("sha256"):
         raise InputError(f"{path}: was changed (sha256 differs from the one recorded); restore it")
 
 
@@ -147,8 +149,10 @@ def load_model(paths: list[Path]) -> PriorRAW:
             raise InputError(f"{path}: not found; train it first") from None
         except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
             raise InputError(f"{path}: not a model part ({error}); restore or train it again") from None
-    model = PriorRAW(config).eval()
     held = {key.split(".")[0] for key in tensors}
+    if not held.issuperset(ENCODER_PARTS):
+        raise InputError(f"{paths[0]}: holds no encoder; give the encoder.safetensors that train search wrote")
+    model = PriorRAW(config).eval()
     expected = {k: v.shape for k, v in model.state_dict().items() if k.split(".")[0] in held}
     if {k: v.shape for k, v in tensors.items()} != expected:
         raise InputError(f"{paths[-1]}: tensors contradict the config in the file; train it again")

@@ -54,11 +54,12 @@ def load_checkpoint(
     """
     try:
         with safe_open(path, "pt") as file:
-            metadata = file.metadata()
+            metadata = file.metadata() or {}
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a dict)
-    except (SafetensorError, OSError) as error:
+        made_with, step = json.loads(metadata["config"]), int(metadata["step"])
+    except (SafetensorError, OSError, KeyError, ValueError) as error:
         raise InputError(f"{path}: not a readable checkpoint ({error}); delete it to start anew") from None
-    if json.loads(metadata["config"]) != config:
+    if made_with != config:
         raise InputError(f"{path}: made with other settings; give the same ones or another --out")
     model.load_state_dict(_under("model.", tensors))
     average.update(_under("average.", tensors))
@@ -67,7 +68,7 @@ def load_checkpoint(
         index, name = key.split(".", 1)
         state.setdefault(int(index), {})[name] = value
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
-    return int(metadata["step"])
+    return step
 
 
 def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -18,6 +18,7 @@ from priorraw.progress import track
 
 STAGES = ("reconstructed", "assembled", "inferred-light", "mean-light", "true-light")
 WORST = 3
+LEAST_SIDE = 11  # the window of SSIM; the assembled stage is scored at half resolution
 
 
 def evaluate(dataset: PairDataset, prior: Prior, stage: str = "reconstructed") -> dict[str, Any]:
@@ -38,6 +39,8 @@ def evaluate(dataset: PairDataset, prior: Prior, stage: str = "reconstructed") -
     images = []
     for i in track(range(len(dataset)), f"evaluate {dataset.camera}"):
         raw, srgb = dataset.pair(i)
+        if min(raw.shape[:2]) < LEAST_SIDE * (2 if stage == "assembled" else 1):
+            raise InputError(f"{dataset.folder}: picture {dataset.names[i]} is too small to be scored; leave it out")
         predicted, light = _predict(prior, srgb, dataset.illuminant(i), stage)
         mask = mask_of(raw)
         if stage == "assembled":

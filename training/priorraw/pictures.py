@@ -102,6 +102,20 @@ def load_cameras(folders: Iterable[Path], split: str) -> list[CameraPictures]:
     return list(cameras.values())
 
 
+def check_trainable(pictures: list[TrainingPicture], crop: int) -> None:
+    """Both stages look up pictures in others and train on crops.
+
+    Raises:
+        InputError: a single picture, or one that is smaller than a crop.
+    """
+    if len(pictures) < 2:
+        raise InputError("training needs at least two pictures of a camera, to look one up in the other; add some")
+    for picture in pictures:
+        H, W = picture.srgb.shape[1:]
+        if min(H, W) < crop:
+            raise InputError(f"a training picture is {W}x{H}, the crops are {crop}x{crop}; leave small pictures out")
+
+
 def camera_vector(pictures: list[TrainingPicture], color_matrix: np.ndarray) -> Tensor:
     """(13,) camera vector of `light`: matrix from linear sRGB, mean and spread of the training lights."""
     lights = torch.stack([p.light for p in pictures])

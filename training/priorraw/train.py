@@ -53,11 +53,14 @@ def fit(
         The model with the running mean of its weights.
 
     Raises:
-        InputError: the loss stopped being finite, or the checkpoint belongs to another run.
+        InputError: the loss stopped being finite, the checkpoint belongs to another run, or `out` is no folder.
     """
     from torch.utils.tensorboard import SummaryWriter
 
-    out.mkdir(parents=True, exist_ok=True)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{out}: cannot be made ({error.strerror}); name another folder") from None
     optimizer = torch.optim.AdamW(parameters, lr=config.learning_rate, weight_decay=config.weight_decay)
     average = {k: v.detach().clone() for k, v in model.state_dict().items()}
     checkpoint = out / CHECKPOINT

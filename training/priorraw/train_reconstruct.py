@@ -16,7 +16,7 @@ from torch import Tensor
 from priorraw.bank import BankInfo, build_bank
 from priorraw.losses import reconstruction_loss
 from priorraw.model import ModelConfig, PriorRAW
-from priorraw.pictures import TrainingPicture
+from priorraw.pictures import TrainingPicture, check_trainable
 from priorraw.progress import track
 from priorraw.train import TrainConfig, draw, fit, pick_device
 
@@ -66,6 +66,8 @@ def train_reconstruct(
 ) -> PriorRAW:
     """Train light and reconstructor; encoder and affinity of `model` stay as they are. See `fit` for resume."""
     config = config or ReconstructConfig()
+    for camera in cameras:
+        check_trainable(camera.pictures, CROP)
     device = pick_device()
     parts = model_config.reconstructor
     fold_of = _folds if parts.prior or parts.non_local else _bankless_fold

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from priorraw.losses import search_loss
 from priorraw.model import ModelConfig, PriorRAW
-from priorraw.pictures import TrainingPicture
+from priorraw.pictures import TrainingPicture, check_trainable
 from priorraw.train import TrainConfig, draw, fit, pick_device
 
 CROP = 64
@@ -40,6 +40,8 @@ def train_search(
             number of pictures, so that large sets do not drown small ones.
     """
     config = config or SearchConfig()
+    for pictures in cameras:
+        check_trainable(pictures, CROP)
     device = pick_device()
     torch.manual_seed(train.seed)
     model = PriorRAW(model_config).to(device)

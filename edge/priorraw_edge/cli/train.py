@@ -17,7 +17,9 @@ def training_options(steps: int, learning_rate: float) -> Callable:
     def wrap(function: Callable) -> Callable:
         for option in (
             click.option("--seed", default=0, show_default=True, type=click.IntRange(0)),
-            click.option("--learning-rate", default=learning_rate, show_default=True, type=float),
+            click.option(
+                "--learning-rate", default=learning_rate, show_default=True, type=click.FloatRange(0, min_open=True)
+            ),
             click.option("--steps", default=steps, show_default=True, type=click.IntRange(1)),
             click.option("-o", "--out", required=True, type=FOLDER, help="Folder for weights, checkpoint and log."),
             click.argument("datasets", nargs=-1, required=True, type=FOLDER),
@@ -54,8 +56,12 @@ def search(datasets: tuple[Path, ...], out: Path, steps: int, learning_rate: flo
 @command.command()
 @training_options(steps=6000, learning_rate=1e-3)
 @click.option("--encoder", required=True, type=FOLDER, help="encoder.safetensors from train search.")
-@click.option("--entries", "K", default=5000, show_default=True, help="K, entries of each bank.")
-@click.option("--group", "G", default=25, show_default=True, help="G, reference pixels per entry.")
+@click.option(
+    "--entries", "K", default=5000, show_default=True, type=click.IntRange(1), help="K, entries of each bank."
+)
+@click.option(
+    "--group", "G", default=25, show_default=True, type=click.IntRange(1), help="G, reference pixels per entry."
+)
 @click.option("--batch", default=16, show_default=True, type=click.IntRange(1))
 @click.option(
     "--without",
