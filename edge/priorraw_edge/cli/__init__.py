@@ -55,8 +55,11 @@ def main(args: list[str] | None = None) -> None:
     """Run the command line; every foreseen failure leaves one line on stderr and exit code 2."""
     from priorraw.errors import InputError
 
+    from priorraw_edge.quiet import quiet_libraries
+
     try:
-        code = cli.main(args=args, prog_name="priorraw-edge", standalone_mode=False)
+        with quiet_libraries():
+            code = cli.main(args=args, prog_name="priorraw-edge", standalone_mode=False)
     except (click.ClickException, InputError) as error:
         message = error.format_message() if isinstance(error, click.ClickException) else str(error)
         print(f"priorraw-edge: {message}", file=sys.stderr)
