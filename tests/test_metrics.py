@@ -88,10 +88,11 @@ def test_what_cannot_be_scored_is_refused():
     ("a", "b", "degrees"),
     [
         ((1, 1, 1), (2, 2, 2), 0),
+        (np.float32([0.3, 1, 0.7]), np.float64(np.float32([0.3, 1, 0.7])), 0),
         ((1, 0, 0), (0, 1, 0), 90),
         ((1, 1, 0), (1, 0, 0), 45),
         ((1, 1, 1), (1, 0, 0), 54.735610317245346),  # the angle between a cube's diagonal and its edge
     ],
 )
 def test_angular_error(a, b, degrees):
-    assert metrics.angular_error(np.array(a), np.array(b)) == pytest.approx(degrees, abs=1e-5)
+    assert metrics.angular_error(np.array(a), np.array(b)) == pytest.approx(degrees, abs=1e-9)

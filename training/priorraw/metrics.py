@@ -53,5 +53,5 @@ def score(predicted: np.ndarray, true: np.ndarray, mask: np.ndarray, srgb: np.nd
 
 def angular_error(light: np.ndarray, illuminant: np.ndarray) -> float:
     """Angle in degrees between two illuminants (3,), scale free."""
-    a, b = (np.asarray(x, np.float64) / np.linalg.norm(x) for x in (light, illuminant))
-    return float(np.degrees(np.arccos(np.clip(a @ b, -1, 1))))
+    a, b = (np.asarray(x, np.float64) for x in (light, illuminant))
+    return float(np.degrees(np.arctan2(np.linalg.norm(np.cross(a, b)), a @ b)))  # an arccos is coarse near 0
