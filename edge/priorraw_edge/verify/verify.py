@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from priorraw_edge.export.bundle import BUNDLE, FORMAT, GOLDEN_TENSORS
-from priorraw_edge.export.programs import INPUTS, OUTPUTS, Program, picture_inputs, run_eager, trace
+from priorraw_edge.export.programs import INPUTS, OUTPUTS, Program, bank_tensors, picture_inputs, run_eager, trace
 from priorraw_edge.verify.flatbuffer import structure_faults
 from priorraw_edge.verify.stages import Comparison, compare
 
@@ -76,9 +76,14 @@ def verify_bundle(folder: Path, photographs: dict[str, np.ndarray], assets: Path
         for name in ("scene", "raw", "reliability")
     ]
     comparisons += compare_programs(folder, manifest, trace(prior, computed["golden"]), computed)
-    return Report(
-        manifest["target"], manifest["camera"], manifest["precision"], comparisons, _structure(folder, manifest)
-    )
+    faults = _structure(folder, manifest)
+    bank = _load_tensors(folder, manifest["bank"]["file"], manifest["bank"]["tensors"])
+    faults += [
+        f"{manifest['bank']['file']}: {name} differs from the assets' bank"
+        for name, tensor in bank_tensors(prior).items()
+        if not torch.equal(bank[name], tensor)
+    ]
+    return Report(manifest["target"], manifest["camera"], manifest["precision"], comparisons, faults)
 
 
 def measure_bundle(folder: Path, prior: Prior, golden: dict[str, Tensor]) -> dict[str, Any]:
@@ -172,7 +177,8 @@ def _coreml_stages(folder: Path, manifest: dict[str, Any]) -> dict[str, Any]:
 
         return run
 
-    return {"package, fp32 between ops": runner(False), "package, fp16 rounding": runner(True)}
+    name = f"{manifest['precision']} package"
+    return {name: runner(False), f"{name}, fp16 rounding": runner(True)}
 
 
 def _structure(folder: Path, manifest: dict[str, Any]) -> list[str]:
