@@ -56,7 +56,7 @@ def simulate_pair(srgb: np.ndarray, prior: Prior, seed: int = 0) -> KnownPair:
         raw=raw,
         illuminant=illuminant,
         origin=(
-            "The sensor here is simulated, not real: the sample photograph, taken back to linear light, seen by "
+            "The sensor here is simulated, not real: the photograph above, taken back to linear light, seen by "
             f"{prior.camera} (its colour matrix, response to white {illuminant[0]:.2f} : 1 : {illuminant[2]:.2f}, one "
             f"standard deviation warmer than its mean light), {EXPOSURE_STOPS:+.1f} EV, photon noise of a pixel of "
             f"{FULL_WELL:,.0f} e- and {READ_NOISE:.0f} e- of read noise (seed {seed}), {PATTERN} mosaic, bilinear "
