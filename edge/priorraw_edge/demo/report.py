@@ -40,16 +40,16 @@ def _verdict(demo: Demo) -> str:
         return f'<p class="verdict fail">A check failed: {escape("; ".join(failed))}.</p>'
     return (
         '<p class="verdict pass">All checks passed: both bundles compute what PyTorch computes, within the bounds '
-        "below, and LibRaw reads the DNG back exactly.</p><p>XNNPACK programs were run by ExecuTorch. Core ML runs on Apple's machines only: its "
-        "packages were read back and interpreted operation by operation.</p>"
+        "below, and LibRaw reads the DNG back exactly.</p><p>XNNPACK programs were run by ExecuTorch. Core ML runs on "
+        "Apple's machines only: its packages were read back and interpreted operation by operation.</p>"
     )
 
 
 def _summary(demo: Demo) -> str:
     height, width = demo.srgb.shape[:2]
     return (
-        f"{escape(demo.photo)}, {width}×{height}, turned back into RAW of the camera {escape(demo.prior.camera)} by the "
-        f"{escape(demo.bundles[0].manifest['target'])} bundle. The model saw the 8-bit picture and nothing else."
+        f"{escape(demo.photo)}, {width}×{height}, turned back into RAW of the camera {escape(demo.prior.camera)} by "
+        f"the {escape(demo.bundles[0].manifest['target'])} bundle. The model saw the 8-bit picture and nothing else."
     )
 
 
