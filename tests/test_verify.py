@@ -66,7 +66,7 @@ def test_every_stage_passes_on_photographs(bundle, assets, photographs):
         assert stages == {"golden outputs", "exported program", "xnnpack .pte"}
     else:
         assert stages == {
-            "golden outputs", "exported program", "mixed package", "mixed package, fp16 rounding"
+            "golden outputs", "exported program", "mixed package", "mixed package, rounded"
         }  # fmt: skip
     assert {c.output for c in report.comparisons} == {"scene", "raw", "reliability"}
 
@@ -190,7 +190,7 @@ def test_mixed_precision_is_as_named(bundle):
 def test_compare_is_analytic():
     expected = torch.zeros(1, 100)
     found = torch.full((1, 100), 1e-3)
-    result = compare("p", "fp16 package, fp16 rounding", "raw", found, expected)
+    result = compare("p", "fp16 package, rounded", "raw", found, expected)
     assert result.max_error == pytest.approx(1e-3) and result.psnr == pytest.approx(60, abs=1e-3)
     assert not compare("p", "exported program", "raw", found * float("nan"), expected).passed
     assert compare("p", "exported program", "raw", expected, expected).psnr is None

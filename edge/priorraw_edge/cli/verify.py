@@ -41,21 +41,29 @@ def command(bundle: Path, photos: tuple[Path, ...], assets: Path | None, as_json
 
 
 def _table(report: "Report") -> None:
+    from rich import box
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(title=f"{report.target}, {report.camera}, {report.precision}: against PyTorch")
-    for title in ("picture", "stage", "output"):
-        table.add_column(title)
-    for title in ("max error", "mean error", "PSNR dB", "bound"):
-        table.add_column(title, justify="right")
-    table.add_column("")
-    for c in report.comparisons:
-        psnr = "equal" if c.psnr is None else f"{c.psnr:.1f}"
-        bound = f"{c.max_bound:.0e}, {c.psnr_bound:.0f} dB"
-        row = (Path(c.picture).name, c.stage, c.output, f"{c.max_error:.1e}", f"{c.mean_error:.1e}", psnr, bound)
-        table.add_row(*row, "pass" if c.passed else "FAIL")
-    Console().print(table)
+    for picture in dict.fromkeys(c.picture for c in report.comparisons):
+        table = Table(
+            title=f"{report.target} {report.precision}, {report.camera}: {picture}",
+            box=box.SIMPLE,
+            pad_edge=False,
+            padding=(0, 1, 0, 0),
+        )
+        for title in ("stage", "output"):
+            table.add_column(title, no_wrap=True)
+        for title in ("max", "mean", "PSNR", "bound", ""):
+            table.add_column(title, justify="right", no_wrap=True)
+        comparisons = [c for c in report.comparisons if c.picture == picture]
+        for c in sorted(comparisons, key=lambda c: c.stage):
+            stage = c.stage.removeprefix(f"{report.precision} ")
+            psnr = "equal" if c.psnr is None else f"{c.psnr:.1f}"
+            bound = f"{c.max_bound:.0e} {c.psnr_bound:.0f} dB"
+            errors = (f"{c.max_error:.1e}", f"{c.mean_error:.1e}")
+            table.add_row(stage, c.output, *errors, psnr, bound, "pass" if c.passed else "FAIL")
+        Console().print(table)
     for fault in report.faults:
         click.echo(f"FAIL {fault}")
     click.echo("all stages pass" if report.passed else "verification failed")

@@ -52,8 +52,8 @@ def export_bundle(
         converted = target.convert(programs, folder, precision)
         clock.say(f"lowered for {target.name}, {precision}")
         (folder / GOLDEN).parent.mkdir()
-        save_file(bank_tensors(prior), folder / BANK)
-        save_file({name: tensors[name].contiguous() for name in GOLDEN_TENSORS}, folder / GOLDEN)
+        _save(bank_tensors(prior), folder / BANK)
+        _save({name: tensors[name].contiguous() for name in GOLDEN_TENSORS}, folder / GOLDEN)
         manifest = _manifest(prior, target, tile, precision, programs, converted)
         manifest |= _file_entries(folder)
         write_json(folder / BUNDLE, manifest)
@@ -62,6 +62,11 @@ def export_bundle(
             write_json(folder / BUNDLE, manifest)
             clock.say("compared with PyTorch on the golden picture")
     return manifest
+
+
+def _save(tensors: dict[str, Tensor], path: Path) -> None:
+    save_file(tensors, path)
+    path.chmod(0o644)  # safetensors leaves it readable by its owner alone
 
 
 def _manifest(

@@ -15,18 +15,18 @@ BOUNDS = {
     "exported program": (1e-6, 120.0),  # equal: the same kernels
     "xnnpack .pte": (2e-5, 100.0),  # 1.2e-6: other kernels, another order of sums
     "fp32 package": (1e-5, 110.0),  # 1.1e-6, 133 dB
-    "fp32 package, fp16 rounding": (1e-5, 110.0),  # the same: nothing is typed fp16
+    "fp32 package, rounded": (1e-5, 110.0),  # the same: nothing is typed fp16
     "mixed package": (1e-3, 80.0),  # 1.1e-5, 114 dB: weights in fp16, values in fp32
-    "mixed package, fp16 rounding": (5e-3, 70.0),  # 7.0e-4, 84 dB
+    "mixed package, rounded": (5e-3, 70.0),  # 7.0e-4, 84 dB
     "fp16 package": (5e-3, 65.0),  # 6.2e-4, 79 dB
-    "fp16 package, fp16 rounding": (1e-2, 60.0),  # 2.8e-3, 72 dB
+    "fp16 package, rounded": (1e-2, 60.0),  # 2.8e-3, 72 dB
 }
 # The reliability is the peak of a softmax, which magnifies the error of fp16 features by the logit scale.
 RELIABILITY_BOUNDS = BOUNDS | {
     "mixed package": (5e-3, 60.0),  # 9.7e-4, 68 dB
-    "mixed package, fp16 rounding": (2e-2, 55.0),  # 4.6e-3, 62 dB
+    "mixed package, rounded": (2e-2, 55.0),  # 4.6e-3, 62 dB
     "fp16 package": (5e-3, 60.0),  # 1.0e-3, 68 dB
-    "fp16 package, fp16 rounding": (2e-2, 55.0),  # 4.9e-3, 62 dB
+    "fp16 package, rounded": (2e-2, 55.0),  # 4.9e-3, 62 dB
 }
 
 

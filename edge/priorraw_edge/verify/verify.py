@@ -178,7 +178,7 @@ def _coreml_stages(folder: Path, manifest: dict[str, Any]) -> dict[str, Any]:
         return run
 
     name = f"{manifest['precision']} package"
-    return {name: runner(False), f"{name}, fp16 rounding": runner(True)}
+    return {name: runner(False), f"{name}, rounded": runner(True)}
 
 
 def _structure(folder: Path, manifest: dict[str, Any]) -> list[str]:
