@@ -2,16 +2,16 @@
 #   make demo   export, verify and reconstruct a sample; then look at build/demo/report.html
 #   make test   the test suite            make lint   style and types
 #   make clean  remove build/             make distclean   also the virtual environment
+#   make assets DATA=folder   prepare, train and measure what prior_assets/ ships; goes on where it stopped
+#   make results              train the networks it is compared with, measure all, fill in the README
 
 VENV := .venv
 BIN := $(VENV)/bin
 PYTHON ?= $(firstword $(foreach p,python3.11 python3.12 python3.13 python3,$(shell command -v $(p))))
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 INSTALLED := $(VENV)/.installed
-# PyTorch without gigabytes of CUDA libraries, where the machine has no use for them.
-CPU_TORCH := https://download.pytorch.org/whl/cpu
 
-.PHONY: demo test lint setup clean distclean
+.PHONY: demo test lint setup clean distclean assets results
 .DELETE_ON_ERROR:
 
 demo: $(INSTALLED)
@@ -29,11 +29,45 @@ setup: $(INSTALLED)
 
 $(INSTALLED): pyproject.toml constraints.txt | $(BIN)/python
 	@echo "make: installing into $(VENV), some minutes the first time"
-	@command -v nvidia-smi >/dev/null || \
-	    $(PIP) install -q --no-deps --retries 0 --timeout 15 -c constraints.txt --index-url $(CPU_TORCH) torch || \
-	    echo "make: no CPU build of torch from $(CPU_TORCH), taking the default one"
 	@$(PIP) install -q -c constraints.txt -e '.[test,lint]'
 	@touch $@
+
+# What prior_assets/ ships. DATA holds nus64/, tau64/ and imx135/ as data sources; data/ and runs/ are made.
+PRIORRAW := $(BIN)/priorraw-edge
+NUS := sony-slt-a57 olympus-e-pl6 samsung-nx2000
+SETS := $(addprefix data/,samsung-nx2000 olympus-e-pl6 sony-slt-a57 sony-imx135 sony-imx135-scenes)
+# The NUS cameras share scenes: each keeps the test scenes of those before it.
+data/olympus-e-pl6: LIKE := --like data/sony-slt-a57
+data/samsung-nx2000: LIKE := --like data/sony-slt-a57 --like data/olympus-e-pl6
+data/olympus-e-pl6: | data/sony-slt-a57
+data/samsung-nx2000: | data/sony-slt-a57 data/olympus-e-pl6
+
+$(addprefix data/,$(NUS)): data/%: | $(INSTALLED)
+	$(PRIORRAW) prepare $(DATA)/nus64/$*.npz --camera $* --out $@ $(LIKE)
+
+data/sony-imx135: | $(INSTALLED)
+	$(PRIORRAW) prepare $(DATA)/tau64/sony-imx135.npz --camera sony-imx135 --out $@ --split train=0.8,val=0.05,test=0.15
+
+data/sony-imx135-scenes: | $(INSTALLED)
+	$(PRIORRAW) prepare $(DATA)/imx135 --camera sony-imx135 --out $@ --split train=0.65,val=0.05,test=0.3
+
+SHARED_ENCODER := runs/shared/search/encoder.safetensors
+assets: | $(SETS)
+	$(PRIORRAW) train search $(SETS) -o runs/shared/search --steps 3000
+	$(PRIORRAW) train reconstruct $(SETS) --encoder $(SHARED_ENCODER) -o runs/shared/reconstruct --steps 4500
+	$(BIN)/python -m priorraw.release --runs runs --data data --out prior_assets
+
+# One model a camera gets more steps than its share of the shared run.
+results: assets
+	$(PRIORRAW) train reconstruct $(SETS) --encoder $(SHARED_ENCODER) -o runs/no-prior --steps 4500 \
+	    --without prior --without non_local
+	for camera in $(NUS); do \
+	    $(PRIORRAW) train search data/$$camera -o runs/$$camera/search --steps 750 && \
+	    $(PRIORRAW) train reconstruct data/$$camera --encoder runs/$$camera/search/encoder.safetensors \
+	        -o runs/$$camera/reconstruct --steps 1200 || exit 1; \
+	done
+	$(BIN)/python -m priorraw.release --runs runs --data data --out prior_assets --results docs/results.json
+	$(BIN)/python -m priorraw.results docs/results.json README.md docs/results.md
 
 # Debian splits ensurepip off: without it, the system's pip fills the environment.
 $(BIN)/python:

@@ -25,6 +25,7 @@ DEPLOYMENT_TARGET = ct.target.iOS17
 MIXED_FP16_OPS = frozenset({"conv", "conv_transpose", "relu", "linear", "matmul", "softmax"})
 # Fails on `linear(x) + scalar` (the unit norm's epsilon): it indexes the shape of a scalar bias.
 UNUSABLE_PASSES = ("common::fuse_linear_bias",)
+MODEL_START = b"\x08\x08\x12"  # a serialised Core ML model: specificationVersion 8 (iOS 17), then its description
 UUID = re.compile(rb"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 MANIFEST = re.compile(rb'\{\s*"fileFormatVersion".*?"rootModelIdentifier"[^}]*\}', re.DOTALL)
 
@@ -60,6 +61,8 @@ def write_package(program: Program, package: Path, precision: str) -> None:
         skip_model_load=True,
     )
     model.save(str(package))
+    specification = package / "Data/com.apple.CoreML/model.mlmodel"
+    specification.write_bytes(stable_model(specification.read_bytes()))
     manifest = package / "Manifest.json"
     manifest.write_bytes(stable_identifiers(manifest.read_bytes(), program.name))
 
@@ -83,7 +86,54 @@ def delegate_program(program: Program) -> tuple[bytes, Delegation]:
     edge = to_edge_transform_and_lower(program.exported, partitioner=[CoreMLPartitioner(compile_specs=specs)])
     delegation = delegation_of(edge)
     check_delegation(program.name, delegation)
-    return stable_identifiers(bytes(edge.to_executorch().buffer), program.name), delegation
+    return stable_identifiers(stable_models(bytes(edge.to_executorch().buffer)), program.name), delegation
+
+
+def stable_model(data: bytes) -> bytes:
+    """A serialised Core ML model with its maps in order of their keys; the length stays.
+
+    Protobuf writes maps in an order that changes from process to process, unless told not to.
+    """
+    model = ct.proto.Model_pb2.Model()
+    model.ParseFromString(data)
+    return model.SerializeToString(deterministic=True)
+
+
+def stable_models(data: bytes) -> bytes:
+    """The same for each model inside `data`, a .pte: found by its first fields, its end by walking the fields."""
+    start = data.find(MODEL_START)
+    while start >= 0:
+        end = _model_end(data, start)
+        if end:
+            model = stable_model(data[start:end])
+            assert len(model) == end - start
+            data = data[:start] + model + data[end:]
+        start = data.find(MODEL_START, end or start + 1)
+    return data
+
+
+def _model_end(data: bytes, at: int) -> int | None:
+    """End of the message that starts at `at`: after its field 502, `mlProgram`; None where there is no model."""
+
+    def varint(at: int) -> tuple[int, int]:
+        value = shift = 0
+        while at < len(data):
+            value |= (data[at] & 0x7F) << shift
+            shift, at = shift + 7, at + 1
+            if data[at - 1] < 0x80 or shift > 63:
+                break
+        return value, at
+
+    at += 2
+    while at < len(data):
+        tag, at = varint(at)
+        length, at = varint(at)
+        if tag >> 3 not in (2, 502) or tag & 7 != 2 or at + length > len(data):
+            return None
+        at += length
+        if tag >> 3 == 502:
+            return at
+    return None
 
 
 def stable_identifiers(data: bytes, name: str) -> bytes:
