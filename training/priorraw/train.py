@@ -2,7 +2,8 @@
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,17 @@ class TrainConfig:
     log_every: int = 50
 
 
+@contextmanager
+def flushed_denormals() -> Iterator[None]:
+    """Treat denormals as zero: a sharp softmax is full of them, each a hundred cycles on a CPU."""
+    torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(False)
+
+
+@flushed_denormals()
 def fit(
     model: nn.Module,
     parameters: list[nn.Parameter],
@@ -69,7 +81,6 @@ def fit(
         first = load_checkpoint(checkpoint, model, average, optimizer, settings)
         say(f"{checkpoint}: going on at step {first}")
     device = parameters[0].device
-    torch.set_flush_denormal(True)  # a sharp softmax is full of denormals, each a hundred cycles on a CPU
     model.train()
     writer = SummaryWriter(str(out / "log"), purge_step=first)
     start = time.monotonic()

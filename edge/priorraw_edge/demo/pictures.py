@@ -2,6 +2,7 @@
 
 import base64
 import io
+from pathlib import Path
 
 import numpy as np
 from priorraw import isp
@@ -32,6 +33,19 @@ def reliability_colours(reliability: np.ndarray) -> np.ndarray:
 def error_colours(error: np.ndarray, top: float) -> np.ndarray:
     """(H, W) absolute error, 0 to `top`, to uint8 RGB, inferno: black = none."""
     return _coloured(error / top, "INFERNO")
+
+
+def side_by_side(panels: list[np.ndarray]) -> np.ndarray:
+    """uint8 RGB pictures of one height beside each other, with a thin white gap: (H, W, 3)."""
+    gap = np.full((panels[0].shape[0], 6, 3), 255, np.uint8)
+    return np.concatenate([part for panel in panels for part in (panel, gap)][:-1], axis=1)
+
+
+def write_jpeg(picture: np.ndarray, path: Path) -> None:
+    """Write uint8 RGB (H, W, 3) as a JPEG of high quality."""
+    from PIL import Image
+
+    Image.fromarray(picture).save(path, "jpeg", quality=88)
 
 
 def legend(name: str) -> str:

@@ -20,6 +20,7 @@ from priorraw.metrics import Score, angular_error, score
 from priorraw.progress import say
 
 from priorraw_edge.demo.pairs import KnownPair, prepare_real_pairs, real_pairs, simulate_pair
+from priorraw_edge.demo.pictures import bare, side_by_side, write_jpeg
 from priorraw_edge.export.targets import DEFAULT_TILE, Target, check_request, find_target
 from priorraw_edge.runtime.engine import DEFAULT_CAMERA, BundleEngine, Engine
 from priorraw_edge.runtime.outputs import Job, write_outputs
@@ -91,7 +92,7 @@ def run_demo(
     data: Path | None = None,
     tile: int = DEFAULT_TILE,
 ) -> Demo:
-    """Fill the folder `out` with bundles, DNG, reliability map and report.html, whole or not at all.
+    """Fill the folder `out` with bundles, DNG, reliability map, result.jpg and report.html, whole or not at all.
 
     Args:
         photo, camera, assets: by default the shipped sample, a phone's sensor and the shipped assets.
@@ -138,8 +139,14 @@ def run_demo(
             seconds=seconds,
             machine=_machine(),
         )
+        write_jpeg(_result_picture(demo), folder / "result.jpg")
         write_report(demo, folder / MARKER)
     return demo
+
+
+def _result_picture(demo: Demo) -> np.ndarray:
+    """Input, reconstructed RAW as the sensor saw it, and the DNG as LibRaw develops it, side by side in uint8."""
+    return side_by_side([isp.quantise(p, 8) for p in (demo.srgb, bare(demo.rebuilt.raw), demo.dng.developed)])
 
 
 def sample_photograph() -> Path:
