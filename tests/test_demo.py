@@ -140,7 +140,13 @@ def demo(assets, photo, tmp_path_factory):
 def test_demo_writes_what_it_says(demo, sample):
     out, result = demo
     assert result.passed
-    assert sorted(p.name for p in out.iterdir()) == ["a & b.dng", "a & b.reliability.png", "bundles", "report.html"]
+    assert sorted(p.name for p in out.iterdir()) == [
+        "a & b.dng",
+        "a & b.reliability.png",
+        "bundles",
+        "report.html",
+        "result.jpg",
+    ]
     with rawpy.imread(str(out / "a & b.dng")) as file:
         assert (file.raw_image_visible[..., :3] == isp.quantise(result.rebuilt.raw, 16)).all()
     for target in ("xnnpack", "coreml"):

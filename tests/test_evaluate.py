@@ -15,7 +15,7 @@ from priorraw.evaluate import STAGES, evaluate
 from priorraw.metrics import angular_error, score
 from samples import write_pack
 
-FIGURES = {"psnr", "ssim", "psnr_clipped", "psnr_unclipped", "light_error"}
+FIGURES = {"psnr", "ssim", "psnr_clipped", "psnr_unclipped", "light_error", "reliability_rank"}
 
 
 @pytest.fixture(scope="module")

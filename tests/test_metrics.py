@@ -96,3 +96,14 @@ def test_what_cannot_be_scored_is_refused():
 )
 def test_angular_error(a, b, degrees):
     assert metrics.angular_error(np.array(a), np.array(b)) == pytest.approx(degrees, abs=1e-9)
+
+
+def test_rank_correlation_is_spearmans():
+    from scipy.stats import spearmanr
+
+    generator = np.random.default_rng(0)
+    a = generator.normal(size=(20, 30))
+    b = np.exp(a) + generator.normal(size=a.shape)
+    assert metrics.rank_correlation(a, np.exp(a)) == pytest.approx(1)
+    assert metrics.rank_correlation(a, -a) == pytest.approx(-1)
+    assert metrics.rank_correlation(a, b) == pytest.approx(spearmanr(a.ravel(), b.ravel())[0], abs=1e-12)

@@ -1,11 +1,10 @@
 """PriorRAW, server side: from camera files to a trained encoder, prior bank and reconstructor.
 
-Four lines from a photograph to RAW::
+From a photograph to RAW::
 
     from priorraw import load_assets
-    model = load_assets("sony-slt-a57")
-    scene = model.scene(model.thumbnail(srgb))  # srgb: (1, 3, H, W) float32 in [0, 1]
-    raw, reliability = model(srgb, scene)  # (1, 3, H, W) linear raw-RGB in [0, 1], (1, 1, H, W)
+    prior = load_assets("sony-slt-a57")
+    raw, reliability = prior(srgb)  # (H, W, 3) float32 sRGB in [0, 1] to linear raw-RGB (H, W, 3), (H, W)
 """
 
 __all__ = ["load_assets"]

@@ -11,12 +11,13 @@ from priorraw.assets import Prior
 from priorraw.dataset import PairDataset, mask_of
 from priorraw.errors import InputError
 from priorraw.isp import gains_from_illuminant, unrender
-from priorraw.metrics import angular_error, score
+from priorraw.metrics import angular_error, rank_correlation, score
 from priorraw.padding import pad_to_align
 from priorraw.pictures import thumbnail_of, to_tensor
 from priorraw.progress import track
 
 STAGES = ("reconstructed", "assembled", "inferred-light", "mean-light", "true-light")
+FIGURES = ("psnr", "ssim", "psnr_clipped", "psnr_unclipped", "light_error", "reliability_rank")
 WORST = 3
 LEAST_SIDE = 11  # the window of SSIM; the assembled stage is scored at half resolution
 
@@ -31,7 +32,8 @@ def evaluate(dataset: PairDataset, prior: Prior, stage: str = "reconstructed") -
 
     Returns:
         `psnr` and `ssim` (means over pictures), `light_error` (mean degrees), `psnr_clipped` and
-        `psnr_unclipped`, and `images` with the same figures for each picture.
+        `psnr_unclipped`, `reliability_rank` (rank correlation of reliability and absolute error, for the whole
+        method; -1 would be a perfect warning), and `images` with the same figures for each picture.
 
     Raises:
         InputError: a picture is too small to be scored or wholly masked.
@@ -41,7 +43,7 @@ def evaluate(dataset: PairDataset, prior: Prior, stage: str = "reconstructed") -
         raw, srgb = dataset.pair(i)
         if min(raw.shape[:2]) < LEAST_SIDE * (2 if stage == "assembled" else 1):
             raise InputError(f"{dataset.folder}: picture {dataset.names[i]} is too small to be scored; leave it out")
-        predicted, light = _predict(prior, srgb, dataset.illuminant(i), stage)
+        predicted, light, reliability = _predict(prior, srgb, dataset.illuminant(i), stage)
         mask = mask_of(raw)
         if stage == "assembled":
             raw, mask, srgb = (
@@ -53,29 +55,35 @@ def evaluate(dataset: PairDataset, prior: Prior, stage: str = "reconstructed") -
             figures = asdict(score(predicted, raw, mask, srgb))
         except ValueError as error:
             raise InputError(f"{dataset.folder}: picture {dataset.names[i]}: {error}") from None
-        images.append({"name": dataset.names[i], **figures, "light_error": angular_error(light, dataset.illuminant(i))})
+        figures["light_error"] = angular_error(light, dataset.illuminant(i))
+        distance = np.abs(predicted - raw).mean(-1)[mask]
+        figures["reliability_rank"] = None if reliability is None else rank_correlation(reliability[mask], distance)
+        images.append({"name": dataset.names[i], **figures})
     return {
         "camera": dataset.camera,
         "split": dataset.split,
         "stage": stage,
-        **{key: _mean(images, key) for key in ("psnr", "ssim", "psnr_clipped", "psnr_unclipped", "light_error")},
+        **{key: _mean(images, key) for key in FIGURES},
         "worst": [image["name"] for image in sorted(images, key=lambda image: image["psnr"])[:WORST]],
         "images": images,
     }
 
 
-def _predict(prior: Prior, srgb: np.ndarray, true_light: np.ndarray, stage: str) -> tuple[np.ndarray, np.ndarray]:
-    """The picture that a stage gives, and the illuminant (3,) that it believes in."""
+def _predict(
+    prior: Prior, srgb: np.ndarray, true_light: np.ndarray, stage: str
+) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    """The picture that a stage gives, the illuminant (3,) that it believes in, and its reliability if it has one."""
     lights: dict[str, Callable[[], np.ndarray]] = {
         "mean-light": lambda: mean_illuminant(prior),
         "true-light": lambda: true_light,
     }
     light = lights.get(stage, lambda: inferred_illuminant(prior, srgb))()
     if stage == "reconstructed":
-        return prior(srgb)[0], light
+        raw, reliability = prior(srgb)
+        return raw, light, reliability
     if stage == "assembled":
-        return assembled(prior, srgb), light
-    return unrender(srgb, gains_from_illuminant(light), prior.color_matrix), light
+        return assembled(prior, srgb), light, None
+    return unrender(srgb, gains_from_illuminant(light), prior.color_matrix), light, None
 
 
 def mean_illuminant(prior: Prior) -> np.ndarray:

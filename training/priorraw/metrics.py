@@ -55,3 +55,12 @@ def angular_error(light: np.ndarray, illuminant: np.ndarray) -> float:
     """Angle in degrees between two illuminants (3,), scale free."""
     a, b = (np.asarray(x, np.float64) for x in (light, illuminant))
     return float(np.degrees(np.arctan2(np.linalg.norm(np.cross(a, b)), a @ b)))  # an arccos is coarse near 0
+
+
+def rank_correlation(a: np.ndarray, b: np.ndarray) -> float:
+    """Spearman's rank correlation of two arrays of one size, in [-1, 1]; ties are broken by position.
+
+    Of reliability and error it should be well below 0: what is trusted should be right.
+    """
+    ranks = [np.argsort(np.argsort(x.ravel(), kind="stable"), kind="stable") for x in (a, b)]
+    return float(np.corrcoef(ranks[0], ranks[1])[0, 1])

@@ -23,7 +23,7 @@ from priorraw.assets import (
 )
 from priorraw.bank import Bank, build_bank
 from priorraw.dataset import PairDataset
-from priorraw.evaluate import evaluate
+from priorraw.evaluate import FIGURES, evaluate
 from priorraw.files import atomic_file, sha256, write_json
 from priorraw.model import PriorRAW
 from priorraw.pictures import CameraPictures, load_cameras
@@ -36,7 +36,6 @@ CAMERAS = {
     "sony-imx135": ["sony-imx135", "sony-imx135-scenes"],
 }
 K, G, SEED = 5000, 25, 0
-FIGURES = ("psnr", "ssim", "psnr_clipped", "psnr_unclipped", "light_error")
 NUS = (
     "NUS 8-camera set (Cheng, Prasad, Brown: Illuminant estimation for color constancy, JOSA A 2014), whole scenes "
     "at 64x64. Research use only; so these weights and this bank are for research use."
