@@ -7,21 +7,10 @@ import zlib
 import cv2
 import numpy as np
 import pytest
-import skimage.data
 import tifffile
+from photos import PHOTO, codes, saved
 from PIL import Image, ImageCms
 from priorraw_edge.runtime.picture import read_picture
-
-PHOTO = skimage.data.coffee()[100:260, 200:420]  # (160, 220, 3) uint8
-
-
-def codes(srgb: np.ndarray, bits: int = 8) -> np.ndarray:
-    return np.rint(srgb.astype(np.float64) * (2**bits - 1)).astype(int)
-
-
-def saved(path, picture, mode=None, **options):
-    Image.fromarray(picture, mode).save(path, **options)
-    return path
 
 
 def icc_profile(space: bytes, tags: dict[bytes, bytes], pcs: bytes = b"XYZ ", kind: bytes = b"mntr") -> bytes:

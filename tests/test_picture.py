@@ -3,21 +3,10 @@
 import cv2
 import numpy as np
 import pytest
-import skimage.data
 import tifffile
+from photos import PHOTO, codes, saved
 from PIL import Image, ImageOps
 from priorraw_edge.runtime.picture import orient, read_picture, thumbnail
-
-PHOTO = skimage.data.coffee()[100:260, 200:420]  # (160, 220, 3) uint8
-
-
-def codes(srgb: np.ndarray, bits: int = 8) -> np.ndarray:
-    return np.rint(srgb.astype(np.float64) * (2**bits - 1)).astype(int)
-
-
-def saved(path, picture, mode=None, **options):
-    Image.fromarray(picture, mode).save(path, **options)
-    return path
 
 
 @pytest.mark.parametrize("name", ["a.png", "a.tif", "a.jpg"])
