@@ -62,7 +62,7 @@ assets: | $(SETS)
 results: assets
 	$(PRIORRAW) train reconstruct $(SETS) --encoder $(SHARED_ENCODER) -o runs/no-prior --steps 4500 \
 	    --without prior --without non_local
-	for camera in sony-slt-a57 olympus-e-pl6; do \
+	for camera in $(NUS); do \
 	    $(PRIORRAW) train search data/$$camera -o runs/$$camera/search --steps 750 && \
 	    $(PRIORRAW) train reconstruct data/$$camera --encoder runs/$$camera/search/encoder.safetensors \
 	        -o runs/$$camera/reconstruct --steps 1200 || exit 1; \
