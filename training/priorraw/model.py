@@ -23,6 +23,16 @@ ALIGN = 8  # total stride of the tile part: sides of tiles and their origins are
 HALO = 48  # pixels; covers the receptive field of the tile part (radius measured in tests/test_model.py)
 
 
+def scene_transform(scene: Tensor) -> Tensor:
+    """(N, S) scene vector to its (N, 9) matrix from linear sRGB to raw-RGB."""
+    return scene[:, -9:]
+
+
+def hint_scene(scene: Tensor, light: Tensor, camera: Tensor) -> Tensor:
+    """The scene vector (N, S) with the inferred light replaced by a known one (N, 2), for a camera (N, 13)."""
+    return torch.cat([scene[:, :-9], inverse_transform(light, camera[:, :9])], 1)
+
+
 @dataclass(frozen=True)
 class ModelConfig:
     encoder: EncoderConfig = field(default_factory=EncoderConfig)
