@@ -74,7 +74,7 @@ def decode(path: Path) -> Decoded:
     ):
         if data.startswith(magics):
             try:
-                with _quiet_decoders():
+                with quiet_decoders():
                     return decoder(path, data)
             except DECODER_ERRORS as error:
                 reason = " ".join(str(error).split())[:120] or type(error).__name__
@@ -83,7 +83,7 @@ def decode(path: Path) -> Decoded:
 
 
 @contextmanager
-def _quiet_decoders() -> Iterator[None]:
+def quiet_decoders() -> Iterator[None]:
     """Keep Pillow's and tifffile's remarks on damaged tags off the terminal: one line is raised, or none."""
     logger = logging.getLogger("tifffile")
     level = logger.level
