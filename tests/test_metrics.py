@@ -107,3 +107,33 @@ def test_rank_correlation_is_spearmans():
     assert metrics.rank_correlation(a, np.exp(a)) == pytest.approx(1)
     assert metrics.rank_correlation(a, -a) == pytest.approx(-1)
     assert metrics.rank_correlation(a, b) == pytest.approx(spearmanr(a.ravel(), b.ravel())[0], abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("reliability", "area"),
+    [
+        # Of four pixels with errors 4, 3, 2, 1 (mean 2.5) none, one, two, three go at x = 0, 25, 50, 75 %.
+        ((1, 2, 3, 4), (1 + 2 / 2.5 + 1.5 / 2.5 + 1 / 2.5) / 4),
+        ((4, 3, 2, 1), (1 + 3 / 2.5 + 3.5 / 2.5 + 4 / 2.5) / 4),
+        ((0.5, 0.5, 0.5, 0.5), 1),
+        ((0, 0, 1, 1), (1 + (3.5 + 2 + 1) / 3 / 2.5 + 1.5 / 2.5 + 1.5 / 2.5) / 4),  # either of the first two goes
+    ],
+)
+def test_sparsification_by_hand(reliability, area):
+    assert metrics.sparsification(np.array([4.0, 3, 2, 1]), np.array(reliability)) == pytest.approx(area, abs=1e-12)
+
+
+def test_sparsification_by_removing_pixels_one_percent_at_a_time():
+    generator = np.random.default_rng(0)
+    error = generator.exponential(size=(17, 23)).astype(np.float32)
+    reliability = (-error + generator.normal(size=error.shape)).astype(np.float32)
+    order = sorted(range(error.size), key=lambda i: reliability.flat[i])
+    curve = [np.mean([error.flat[i] for i in order[error.size * x // 100 :]]) for x in range(100)]
+    area = np.mean(np.array(curve) / curve[0])
+    assert metrics.sparsification(error, reliability) == pytest.approx(area, abs=1e-6)  # seen: 4e-8
+    assert metrics.sparsification(error, -error) < area < 1  # no order is better than the errors' own
+    assert metrics.sparsification(error, 3 * reliability + 5) == pytest.approx(area)  # only the order counts
+
+
+def test_sparsification_of_no_error_is_none():
+    assert metrics.sparsification(np.zeros(4), np.arange(4)) is None

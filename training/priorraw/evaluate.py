@@ -1,88 +1,102 @@
 """Measure a dataset under the one protocol of `metrics`."""
 
-from collections.abc import Callable
-from dataclasses import asdict
 from typing import Any
 
 import cv2
 import numpy as np
+import torch
 
 from priorraw.assets import Prior
 from priorraw.dataset import PairDataset, mask_of
 from priorraw.errors import InputError
+from priorraw.figures import FIGURES, figures_of, summary
 from priorraw.isp import gains_from_illuminant, unrender
-from priorraw.metrics import angular_error, rank_correlation, score
+from priorraw.model import hint_scene, scene_transform
 from priorraw.padding import pad_to_align
 from priorraw.pictures import thumbnail_of, to_tensor
 from priorraw.progress import track
+from priorraw.srgb_input import SrgbInput
+
+__all__ = ["FIGURES", "STAGES", "evaluate"]
 
 STAGES = ("reconstructed", "assembled", "inferred-light", "mean-light", "true-light")
-FIGURES = ("psnr", "ssim", "psnr_clipped", "psnr_unclipped", "light_error", "reliability_rank")
 WORST = 3
 LEAST_SIDE = 11  # the window of SSIM; the assembled stage is scored at half resolution
+AS_STORED = SrgbInput()
 
 
-def evaluate(dataset: PairDataset, prior: Prior, stage: str = "reconstructed") -> dict[str, Any]:
+def evaluate(
+    dataset: PairDataset,
+    prior: Prior,
+    stage: str = "reconstructed",
+    *,
+    hint: bool = False,
+    srgb_input: SrgbInput = AS_STORED,
+) -> dict[str, Any]:
     """Score every picture of a split.
 
     Args:
         stage: `reconstructed`, the whole method; `assembled`, what the bank alone says, at half resolution;
             the other three are closed-form inverses of the rendering with the inferred light, the mean light
             of the camera's training scenes, or the scene's true light (a bound).
+        hint: give the method the scene's true light, as a camera's EXIF would; never to be mixed with blind results.
+        srgb_input: what the sRGB pictures go through first.
 
     Returns:
-        `psnr` and `ssim` (means over pictures), `light_error` (mean degrees), `psnr_clipped` and
-        `psnr_unclipped`, `reliability_rank` (rank correlation of reliability and absolute error, for the whole
-        method; -1 would be a perfect warning), and `images` with the same figures for each picture.
+        `figures.FIGURES` over all pictures, `images` with those of each, and what was measured: `camera`,
+        `split`, `stage`, `hint`, and `input` (bits, JPEG).
 
     Raises:
-        InputError: a picture is too small to be scored or wholly masked.
+        InputError: a picture is too small to be scored or wholly masked; a hint for another stage than
+            `reconstructed`; sRGB that cannot be had as asked.
     """
-    images = []
+    if hint and stage != "reconstructed":
+        raise InputError(f"--hint is for the stage reconstructed, {stage} takes none; leave one out")
+    images: list[dict[str, Any]] = []
     for i in track(range(len(dataset)), f"evaluate {dataset.camera}"):
-        raw, srgb = dataset.pair(i)
+        raw, srgb, seen = srgb_input.pair(dataset, i)
         if min(raw.shape[:2]) < LEAST_SIDE * (2 if stage == "assembled" else 1):
             raise InputError(f"{dataset.folder}: picture {dataset.names[i]} is too small to be scored; leave it out")
-        predicted, light, reliability = _predict(prior, srgb, dataset.illuminant(i), stage)
+        light = dataset.illuminant(i)
+        predicted, believed, reliability = _predict(prior, seen, light, stage, hint)
         mask = mask_of(raw)
         if stage == "assembled":
-            raw, mask, srgb = (
-                _halve(raw),
-                _halve(mask[..., None].astype(np.float32))[..., 0] == 1,
-                _halve(srgb),
-            )
+            mask = _halve(mask[..., None].astype(np.float32))[..., 0] == 1
+            raw, srgb = _halve(raw), _halve(srgb)
         try:
-            figures = asdict(score(predicted, raw, mask, srgb))
+            figures = figures_of(predicted, raw, mask, srgb, light, prior.color_matrix, believed, reliability)
         except ValueError as error:
             raise InputError(f"{dataset.folder}: picture {dataset.names[i]}: {error}") from None
-        figures["light_error"] = angular_error(light, dataset.illuminant(i))
-        distance = np.abs(predicted - raw).mean(-1)[mask]
-        figures["reliability_rank"] = None if reliability is None else rank_correlation(reliability[mask], distance)
         images.append({"name": dataset.names[i], **figures})
     return {
         "camera": dataset.camera,
         "split": dataset.split,
         "stage": stage,
-        **{key: _mean(images, key) for key in FIGURES},
+        "hint": hint,
+        "input": srgb_input.describe(),
+        **summary(images),
         "worst": [image["name"] for image in sorted(images, key=lambda image: image["psnr"])[:WORST]],
         "images": images,
     }
 
 
 def _predict(
-    prior: Prior, srgb: np.ndarray, true_light: np.ndarray, stage: str
+    prior: Prior, srgb: np.ndarray, true_light: np.ndarray, stage: str, hint: bool
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
     """The picture that a stage gives, the illuminant (3,) that it believes in, and its reliability if it has one."""
-    lights: dict[str, Callable[[], np.ndarray]] = {
+    if stage == "reconstructed":
+        if hint:
+            raw, reliability = hinted(prior, srgb, true_light)
+            return raw, true_light, reliability
+        raw, reliability = prior(srgb)
+        return raw, inferred_illuminant(prior, srgb), reliability
+    if stage == "assembled":
+        return assembled(prior, srgb), inferred_illuminant(prior, srgb), None
+    light = {
+        "inferred-light": lambda: inferred_illuminant(prior, srgb),
         "mean-light": lambda: mean_illuminant(prior),
         "true-light": lambda: true_light,
-    }
-    light = lights.get(stage, lambda: inferred_illuminant(prior, srgb))()
-    if stage == "reconstructed":
-        raw, reliability = prior(srgb)
-        return raw, light, reliability
-    if stage == "assembled":
-        return assembled(prior, srgb), light, None
+    }[stage]()
     return unrender(srgb, gains_from_illuminant(light), prior.color_matrix), light, None
 
 
@@ -94,7 +108,18 @@ def mean_illuminant(prior: Prior) -> np.ndarray:
 
 def inferred_illuminant(prior: Prior, srgb: np.ndarray) -> np.ndarray:
     """Illuminant (3,) from the scene vector: the matrix maps white to the sensor's response to white."""
-    return prior.scene(srgb)[0, -9:].numpy().reshape(3, 3).sum(1)
+    return scene_transform(prior.scene(srgb))[0].numpy().reshape(3, 3).sum(1)
+
+
+@torch.no_grad()
+def hinted(prior: Prior, srgb: np.ndarray, light: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The whole method with a known illuminant (3,): raw-RGB (H, W, 3) and reliability (H, W)."""
+    H, W = srgb.shape[:2]
+    keys, values, camera = prior.bank.tensors()
+    log_ratios = torch.from_numpy(np.log(np.asarray(light, np.float64)[[0, 2]] / light[1]).astype(np.float32))
+    scene = hint_scene(prior.scene(srgb), log_ratios[None], camera)
+    raw, reliability = prior.model.tile(to_tensor(pad_to_align(srgb))[None], scene, keys, values)
+    return raw[0].permute(1, 2, 0).numpy()[:H, :W], reliability[0, 0].numpy()[:H, :W]
 
 
 def assembled(prior: Prior, srgb: np.ndarray) -> np.ndarray:
@@ -111,8 +136,3 @@ def _halve(picture: np.ndarray) -> np.ndarray:
     H, W = (side // 2 for side in picture.shape[:2])
     halved = cv2.resize(picture[: 2 * H, : 2 * W], (W, H), interpolation=cv2.INTER_AREA)
     return halved.reshape(H, W, -1)
-
-
-def _mean(images: list[dict[str, Any]], key: str) -> float | None:
-    values = [image[key] for image in images if image[key] is not None]
-    return float(np.mean(values)) if values else None

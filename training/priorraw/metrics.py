@@ -64,3 +64,27 @@ def rank_correlation(a: np.ndarray, b: np.ndarray) -> float:
     """
     ranks = [np.argsort(np.argsort(x.ravel(), kind="stable"), kind="stable") for x in (a, b)]
     return float(np.corrcoef(ranks[0], ranks[1])[0, 1])
+
+
+def sparsification(error: np.ndarray, reliability: np.ndarray) -> float | None:
+    """Area under the sparsification curve: what is left of the error when the least reliable pixels go.
+
+    The curve is the mean error of the pixels that remain when x = 0, 1, ..., 99 % of them are taken away, least
+    reliable first, divided by the mean error of all; its mean is the area. 1: the reliability says nothing. Below
+    it: what is trusted is right; the least that can be had is the area with reliability = -error. Pixels of equal
+    reliability go in no order: each counts as their mean. (Ilg et al., Uncertainty estimates and multi-hypotheses
+    networks for optical flow, ECCV 2018.)
+
+    Returns:
+        None for a picture without error.
+    """
+    error, reliability = error.ravel().astype(np.float64), reliability.ravel()
+    if not error.any():
+        return None
+    _, group, sizes = np.unique(reliability, return_inverse=True, return_counts=True)
+    of_group = np.bincount(group, error) / sizes
+    kept = np.cumsum(of_group[np.sort(group)[::-1]]) / np.arange(
+        1, error.size + 1
+    )  # mean of the 1, 2, ... most reliable
+    remaining = error.size - error.size * np.arange(100) // 100
+    return float((kept[remaining - 1] / kept[-1]).mean())
