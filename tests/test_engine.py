@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 import skimage.data
 import torch
+from priorraw import isp
 from priorraw.assets import Prior
 from priorraw.bank import Bank
 from priorraw.bank_info import BankInfo
 from priorraw.cameras import color_matrix
 from priorraw.errors import InputError
-from priorraw.model import ModelConfig, PriorRAW
+from priorraw.model import ModelConfig, PriorRAW, hint_scene, scene_transform
 from priorraw_edge.runtime.engine import BundleEngine, EagerEngine, open_engine, to_nchw
 from priorraw_edge.runtime.reconstruct import reconstruct
 from safetensors.numpy import save_file
@@ -54,6 +55,21 @@ def test_eager_tiles_equal_the_model_on_the_whole_picture():
     assert np.abs(result.raw - whole_raw).max() < 1e-5
     assert np.abs(result.reliability - whole_reliability).max() < 1e-5
     assert np.ptp(whole_raw) > 0.01  # the comparison is not of constants
+
+
+def test_a_known_light_replaces_the_matrix_of_the_scene():
+    """The inverse of the rendering under that light, and nothing else of the scene vector."""
+    prior = untrained_prior()
+    engine = EagerEngine(prior, tile_size=192)
+    scene = engine.scene(PHOTO[:64, :64])
+    neutral = np.array([0.45, 1, 0.7])
+    told = engine.with_light(scene, np.log(neutral[[0, 2]]).astype(np.float32))
+    matrix = scene_transform(torch.from_numpy(told)).numpy().reshape(3, 3)
+    gains = isp.gains_from_illuminant(neutral)
+    vector = np.array(prior.bank.info.camera_vector[:9]).reshape(3, 3)
+    assert np.abs(matrix - vector / gains[:, None]).max() < 1e-6  # seen: 6e-8
+    assert np.abs(engine.with_light(told, np.zeros(2, np.float32)) - told).max() > 0.1
+    assert 0.5 < (told == scene).mean() < 1  # the context, which is most of it, stays
 
 
 # --- bundles --------------------------------------------------------------------------------------------------
@@ -156,6 +172,24 @@ def test_a_bundle_reconstructs_a_picture(bundle):
     result = reconstruct(PHOTO[:50, :70], BundleEngine(bundle))
     assert result.raw.shape == (50, 70, 3)
     assert result.camera == "sony-imx135"
+
+
+def test_a_bundle_takes_a_known_light(bundle):
+    """With the camera's vector that its bank holds; a bank without one is refused by name."""
+    engine = BundleEngine(bundle)
+    scene, light = np.zeros((1, 12), np.float32), np.log(np.array([0.5, 0.8], np.float32))
+    with pytest.raises(InputError, match="holds no camera vector"):
+        engine.with_light(scene, light)
+    camera = np.arange(13, dtype=np.float32)[None]
+    save_file({"keys": KEYS, "camera": camera}, bundle / "bank.safetensors")
+    files = json.loads((bundle / "bundle.json").read_text())["files"]
+    change(
+        bundle,
+        files=files | {"bank.safetensors": hashlib.sha256((bundle / "bank.safetensors").read_bytes()).hexdigest()},
+    )
+    expected = hint_scene(*map(torch.from_numpy, (scene, light[None], camera))).numpy()
+    told = BundleEngine(bundle).with_light(scene, light)
+    assert np.array_equal(told, expected) and told.any()
 
 
 def test_wrong_inputs_are_named(bundle):

@@ -12,28 +12,36 @@ from PIL import Image
 from priorraw import isp
 from priorraw.cameras import color_matrix
 from priorraw.errors import InputError
+from priorraw.neutral import NeutralFit
 from priorraw_edge.runtime import engine as engines
 from priorraw_edge.runtime.outputs import plan_jobs
-from priorraw_edge.runtime.reconstruct import NeutralFit, reconstruct
+from priorraw_edge.runtime.reconstruct import reconstruct
+from test_hint import CAMERAS, exif
 
 NEUTRAL = np.array([0.52, 1.0, 0.61])
 PHOTO = skimage.data.chelsea()  # (300, 451, 3) uint8
 
 
 class ClosedForm:
-    """An engine that undoes the software ISP under a fixed light."""
+    """An engine that undoes the software ISP under a fixed light, or under the one that it is told."""
 
     camera, tile_size, halo, align = "sony-imx135", 128, 16, 8
     color_matrix = color_matrix("sony-imx135")
 
     def scene(self, thumbnail: np.ndarray) -> np.ndarray:
         assert thumbnail.shape == (64, 64, 3)
-        return np.zeros((1, 4), np.float32)
+        return np.log(NEUTRAL[[0, 2]]).astype(np.float32)[None]
+
+    def with_light(self, scene: np.ndarray, light: np.ndarray) -> np.ndarray:
+        assert light.shape == (2,)
+        return light[None]
 
     def tile(self, srgb: np.ndarray, scene: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         assert srgb.shape == (128, 128, 3)
         assert srgb.dtype == scene.dtype == np.float32
-        return isp.unrender(srgb, isp.gains_from_illuminant(NEUTRAL), self.color_matrix), srgb[..., 1]
+        red, blue = np.exp(scene[0].astype(np.float64))
+        gains = isp.gains_from_illuminant(np.array([red, 1, blue]))
+        return isp.unrender(srgb, gains, self.color_matrix), srgb[..., 1]
 
 
 @pytest.fixture(autouse=True)
@@ -49,8 +57,8 @@ def photo(tmp_path):
     return path
 
 
-def expected_raw(picture=PHOTO) -> np.ndarray:
-    return isp.unrender(isp.dequantise(picture), isp.gains_from_illuminant(NEUTRAL), ClosedForm.color_matrix)
+def expected_raw(picture=PHOTO, neutral=NEUTRAL) -> np.ndarray:
+    return isp.unrender(isp.dequantise(picture), isp.gains_from_illuminant(neutral), ClosedForm.color_matrix)
 
 
 # --- the library ----------------------------------------------------------------------------------------------
@@ -78,6 +86,19 @@ def test_clipped_and_unreliable_pixels_do_not_pull_the_light():
     fit = NeutralFit(ClosedForm.color_matrix)
     fit.add(raw, srgb, reliability)
     assert np.abs(fit.neutral() - NEUTRAL).max() < 1e-6
+
+
+@pytest.mark.parametrize("neutral", [(0.4, 1, 0.8), (1.5, 1, 0.5), (100, 200, 150)])
+def test_a_known_light_is_used_and_kept(neutral):
+    neutral = np.array(neutral)
+    result = reconstruct(isp.dequantise(PHOTO), ClosedForm(), known_neutral=neutral)
+    assert np.abs(result.raw - expected_raw(neutral=neutral)).max() < 1e-6  # seen: 1.8e-7
+    assert np.abs(result.neutral - neutral / neutral.max()).max() < 1e-12
+
+
+def test_an_impossible_light_is_refused():
+    with pytest.raises(ValueError, match="response to white"):
+        reconstruct(isp.dequantise(PHOTO), ClosedForm(), known_neutral=np.array([0.5, 1, 0]))
 
 
 @pytest.mark.parametrize(("value", "neutral"), [(255, NEUTRAL), (0, (1, 1, 1))])
@@ -137,6 +158,37 @@ def test_tiff_and_npy_hold_the_result(cli, photo, tmp_path):
     assert np.abs(raw - expected_raw()).max() < 1e-6
 
 
+def test_given_gains_are_the_light(cli, photo, tmp_path):
+    code, printed, said = cli("reconstruct", photo, "-o", tmp_path / "a.npy", "--hint", "4,2,3", "--json")
+    assert code == 0, said
+    (facts,) = json.loads(printed)
+    assert facts["hint"] == {"gains": [2, 1, 1.5], "source": "given"}
+    assert facts["neutral"] == pytest.approx((0.5, 1, 2 / 3), abs=1e-6)
+    assert np.abs(np.load(tmp_path / "a.npy") - expected_raw(neutral=np.array([0.5, 1, 2 / 3]))).max() < 1e-6
+
+
+def test_gains_from_exif(cli, photo, tmp_path):
+    """Each photo has its own; where there are none it is rebuilt blind, and said so."""
+    hinted = photo.with_name("pentax.png")
+    note = CAMERAS["pentax"]
+    Image.fromarray(PHOTO).save(hinted, exif=b"Exif\0\0" + exif(*note[:4]))
+    code, printed, said = cli(
+        "reconstruct", photo, hinted, "-o", tmp_path / "out", "--format", "npy", "--hint", "exif", "--json"
+    )
+    assert code == 0, said
+    blind, told = json.loads(printed)
+    assert blind["hint"] is None
+    assert blind["neutral"] == pytest.approx(NEUTRAL, abs=1e-5)
+    assert "cat.png: no hint: the file carries no EXIF" in said
+    assert told["hint"] == {"gains": [2, 1, 1.5], "source": "Pentax WhitePoint of PENTAX K10D"}
+    assert told["neutral"] == pytest.approx((0.5, 1, 2 / 3), abs=1e-6)
+    assert "pentax.png: these are gains of another sensor than sony-imx135's" in said
+    assert told["notes"][0] == "hint from Pentax WhitePoint of PENTAX K10D"
+    assert np.abs(np.load(tmp_path / "out/cat.npy") - expected_raw()).max() < 1e-6
+    code, printed, _ = cli("reconstruct", hinted, "-o", tmp_path / "b.npy", "--json")
+    assert json.loads(printed)[0]["hint"] is None  # EXIF counts only where it is asked for
+
+
 def test_several_photos_and_notes(cli, photo, tmp_path):
     Image.fromarray(PHOTO).convert("CMYK").save(photo.with_name("press.jpg"))
     code, printed, said = cli("reconstruct", photo, photo.with_name("press.jpg"), "-o", tmp_path / "out")
@@ -180,6 +232,8 @@ def test_a_bad_photo_stops_with_nothing_written_for_it(cli, photo, tmp_path):
         (["{photo}", "-o", "{tmp}/a.dng", "--reliability", "{photo}"], "would replace an input"),
         (["{photo}", "-o", "{tmp}/a.dng", "--reliability", "{tmp}/a.jpg"], "ends in .png"),
         (["{photo}", "-o", "{tmp}/a.dng", "--bundle", "b", "--assets", "a"], "exclude each other"),
+        (["{photo}", "-o", "{tmp}/a.dng", "--hint", "auto"], "is none of exif, none, or white-balance gains"),
+        (["{photo}", "-o", "{tmp}/a.dng", "--hint", "2,1,0"], "is none of exif, none, or white-balance gains"),
         (["{tmp}/none.jpg", "-o", "{tmp}/a.dng"], "not found"),
         (["{tmp}/in", "-o", "{tmp}/a.dng"], "not readable"),
         (["{tiny}", "-o", "{tmp}/a.dng"], "too small for a DNG"),

@@ -20,6 +20,13 @@ A_PATH = click.Path(path_type=Path)
     type=click.Choice(["dng", "tiff", "npy"]),
     help="16-bit linear DNG or TIFF, or float32 npy.  [default: by the suffix of OUT, else dng]",
 )
+@click.option(
+    "--hint",
+    default="none",
+    show_default=True,
+    metavar="exif|none|R,G,B",
+    help="White-balance gains that are known: the photo's own EXIF, or given.",
+)
 @click.option("--reliability", type=A_PATH, help="Also write the reliability map (PNG, white = reliable).")
 @click.option("--json", "as_json", is_flag=True, help="Print the results as a JSON list.")
 def command(
@@ -29,23 +36,29 @@ def command(
     bundle: Path | None,
     assets: Path | None,
     file_format: str | None,
+    hint: str,
     reliability: Path | None,
     as_json: bool,
 ) -> None:
     """Turn photographs (JPEG, PNG, TIFF; any size) into RAW.
 
     PHOTO... are taken in turn; a bad one stops the command, and what was written for earlier ones stays.
+
+    Nothing but the picture is used, unless --hint says so: with exif, the as-shot gains of Canon, Nikon, Olympus,
+    Panasonic and Pentax files and of DNG's AsShotNeutral; a photo without them is rebuilt blind, with a note.
     """
     from priorraw_edge.runtime.engine import open_engine
+    from priorraw_edge.runtime.hint import parse_hint
     from priorraw_edge.runtime.outputs import plan_jobs
 
     if bundle and assets:
         raise click.UsageError("--bundle and --assets exclude each other; give one")
+    given = None if hint in ("exif", "none") else parse_hint(hint)
     jobs = plan_jobs(photos, out, file_format, reliability)
     engine = open_engine(camera, bundle=bundle, assets=assets)
     results = []
     for job in jobs:
-        results.append(_reconstruct_one(job, engine))
+        results.append(_reconstruct_one(job, engine, given, hint == "exif"))
         if not as_json:
             click.echo(
                 "{output}: {width}x{height}, {camera}, mean reliability {reliability_mean:.2f}, "
@@ -55,19 +68,26 @@ def command(
         click.echo(json.dumps(results, indent=2))
 
 
-def _reconstruct_one(job, engine) -> dict:
-    """Read, rebuild, write one photo; its facts for the user."""
+def _reconstruct_one(job, engine, hint, from_exif: bool) -> dict:
+    """Read, rebuild, write one photo; its facts for the user. `hint` holds for every photo, or each has its own."""
     from priorraw.progress import say
 
+    from priorraw_edge.runtime.hint import read_hint
     from priorraw_edge.runtime.outputs import check_size, write_outputs
     from priorraw_edge.runtime.picture import read_picture
     from priorraw_edge.runtime.reconstruct import reconstruct
 
     picture = read_picture(job.photo)
     check_size(job, picture.srgb)
-    for note in picture.notes:
+    notes = list(picture.notes)
+    if from_exif:
+        hint, note = read_hint(job.photo)
+        notes.append(note)
+        if hint and not hint.is_of(engine.camera):
+            notes.append(f"these are gains of another sensor than {engine.camera}'s: the light will be off")
+    for note in notes:
         say(f"{job.photo}: {note}")
-    result = reconstruct(picture.srgb, engine, job.photo.name)
+    result = reconstruct(picture.srgb, engine, job.photo.name, hint.neutral if hint else None)
     write_outputs(result, job)
     height, width = picture.srgb.shape[:2]
     return {
@@ -78,7 +98,8 @@ def _reconstruct_one(job, engine) -> dict:
         "camera": result.camera,
         "width": width,
         "height": height,
+        "hint": {"gains": [round(float(gain), 6) for gain in hint.gains], "source": hint.source} if hint else None,
         "neutral": [round(float(value), 6) for value in result.neutral],
         "reliability_mean": round(float(result.reliability.mean(dtype="float64")), 4),
-        "notes": list(picture.notes),
+        "notes": notes,
     }

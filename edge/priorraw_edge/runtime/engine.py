@@ -28,6 +28,9 @@ class Engine(Protocol):
     def scene(self, thumbnail: np.ndarray) -> np.ndarray:
         """(64, 64, 3) float32 sRGB in [0, 1] to an opaque float32 scene vector."""
 
+    def with_light(self, scene: np.ndarray, light: np.ndarray) -> np.ndarray:
+        """The scene vector with a known light (2,) float32, (log r/g, log b/g), in place of the inferred one."""
+
     def tile(self, srgb: np.ndarray, scene: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """(T, T, 3) float32 sRGB in [0, 1] to raw-RGB (T, T, 3) and reliability (T, T), float32 in [0, 1]."""
 
@@ -53,6 +56,18 @@ def to_nchw(picture: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(picture.transpose(2, 0, 1)[None], dtype=np.float32)
 
 
+def set_light(scene: np.ndarray, light: np.ndarray, camera: np.ndarray) -> np.ndarray:
+    """`model.hint_scene` on arrays: scene vector (1, S), light (2,), camera vector (1, 13); all float32.
+
+    Arithmetic on one small vector, so no engine lowers a program for it.
+    """
+    import torch
+    from priorraw.model import hint_scene
+
+    with torch.inference_mode():
+        return hint_scene(*(torch.from_numpy(array) for array in (scene, light[None], camera))).numpy()
+
+
 class EagerEngine:
     """The PyTorch model itself, with the prior bank of one camera."""
 
@@ -70,6 +85,9 @@ class EagerEngine:
         with torch.inference_mode():
             picture = torch.from_numpy(to_nchw(thumbnail))
             return self._model.scene(picture, self._keys, self._values, self._camera_vector).numpy()
+
+    def with_light(self, scene: np.ndarray, light: np.ndarray) -> np.ndarray:
+        return set_light(scene, light, self._camera_vector.numpy())
 
     def tile(self, srgb: np.ndarray, scene: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         import torch
@@ -114,6 +132,11 @@ class BundleEngine:
 
     def scene(self, thumbnail: np.ndarray) -> np.ndarray:
         return self.run("scene", {"thumbnail": to_nchw(thumbnail)})[0]
+
+    def with_light(self, scene: np.ndarray, light: np.ndarray) -> np.ndarray:
+        if "camera" not in self._bank:
+            raise InputError(f"{self.folder}: its bank holds no camera vector, so it takes no hint; export it again")
+        return set_light(scene, light, self._bank["camera"])
 
     def tile(self, srgb: np.ndarray, scene: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         raw, reliability = self.run("tile", {"tile": to_nchw(srgb), "scene": scene})

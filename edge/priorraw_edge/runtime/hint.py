@@ -32,15 +32,12 @@ class Hint:
         """(3,) the sensor's response to white, largest 1: DNG's AsShotNeutral."""
         return self.gains.min() / self.gains
 
-    @property
-    def light(self) -> np.ndarray:
-        """(2,) float32 (log r/g, log b/g) of the response to white, as the model takes it."""
-        return np.log(self.gains[1] / self.gains[[0, 2]]).astype(np.float32)
-
     def is_of(self, camera: str) -> bool:
         """Whether the file's camera is `camera`, a name like sony-slt-a57."""
         slug = re.sub(r"[^a-z0-9]+", "-", (self.camera or "").lower()).strip("-")
-        return bool(slug) and (slug.endswith(camera) or camera.endswith(slug) or camera.endswith(slug.split("-", 1)[-1]))
+        return bool(slug) and (
+            slug.endswith(camera) or camera.endswith(slug) or camera.endswith(slug.split("-", 1)[-1])
+        )
 
 
 def parse_hint(text: str) -> Hint:
@@ -114,6 +111,6 @@ def _find(data: bytes) -> tuple[np.ndarray, str, str] | None:
             return 1 / np.array(tiff.values(tags[AS_SHOT_NEUTRAL])), "AsShotNeutral", camera.strip()
     if EXIF_IFD not in tags:
         return None
-    exif = tiff.directory(tiff.base + int(tiff.values(tags[EXIF_IFD])[0]))
+    exif = tiff.directory(tiff.pointer(tags[EXIF_IFD]))
     found = maker_gains(tiff, exif[MAKER_NOTE], make) if MAKER_NOTE in exif else None
     return (np.array(found[0]), found[1], camera.strip()) if found else None

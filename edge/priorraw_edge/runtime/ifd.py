@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 # TIFF 6.0, section 2, and type 13 (IFD) of TIFF technical note 1: type -> format of one value.
 FORMATS = {1: "B", 3: "H", 4: "I", 5: "II", 6: "b", 7: "B", 8: "h", 9: "i", 10: "ii", 11: "f", 12: "d", 13: "I"}
-ASCII, RATIONALS = 2, (5, 10)
+ASCII, RATIONALS, OFFSETS = 2, (5, 10), (4, 13)
 MAX_ENTRIES = 1000
 MAX_VALUES = 100_000
 
@@ -53,7 +53,7 @@ class Block:
         (number,) = self._numbers("H", at)
         if number > MAX_ENTRIES:
             raise ValueError(f"a directory of {number} tags")
-        entries = {}
+        entries: dict[int, Entry] = {}
         for i in range(number):
             start = at + 2 + 12 * i
             tag, kind, count = self._numbers("HHI", start)
@@ -76,6 +76,16 @@ class Block:
         if entry.kind not in RATIONALS:
             return [float(n) for n in numbers]
         return [a / b if b else float("nan") for a, b in zip(numbers[::2], numbers[1::2], strict=True)]
+
+    def pointer(self, entry: Entry) -> int:
+        """The byte that a tag's one offset names.
+
+        Raises:
+            ValueError: the tag holds no offset.
+        """
+        if entry.kind not in OFFSETS or entry.count != 1:
+            raise ValueError(f"{entry.count} values of type {entry.kind} are no offset")
+        return self.base + self._numbers("I", entry.at)[0]
 
     def shorts(self, entry: Entry, start: int, number: int) -> list[float]:
         """`number` 16-bit values from place `start` of a tag, whatever type it claims.

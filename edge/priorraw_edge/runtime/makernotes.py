@@ -65,7 +65,7 @@ def _olympus(tiff: Block, at: int, head: bytes) -> Found | None:
     tags = note.directory(at + size)
     if 0x2040 in tags:  # ImageProcessing: a directory, by its offset or in place
         entry = tags[0x2040]
-        inner = note.directory(entry.at if entry.kind == 7 else note.base + int(note.values(entry)[0]))
+        inner = note.directory(entry.at if entry.kind == 7 else note.pointer(entry))
         if 0x0100 in inner:
             red, blue, *_ = note.values(inner[0x0100])
             return (red, 256, blue), "Olympus WB_RBLevels"
@@ -85,7 +85,7 @@ def _panasonic(tiff: Block, at: int, head: bytes) -> Found | None:
 
 
 def _pentax(tiff: Block, at: int, head: bytes) -> Found | None:
-    """"AOC" counts offsets as EXIF does, "PENTAX " from the note; both name their byte order."""
+    """ "AOC" counts offsets as EXIF does, "PENTAX " from the note; both name their byte order."""
     old = head.startswith(b"AOC\0")
     size = 6 if old else 10
     order = tiff.order if old and head[4:6] not in (b"II", b"MM") else _order(head[size - 2 : size])
