@@ -210,6 +210,13 @@ def test_no_damage_is_more_than_a_line(tmp_path_factory, name, data):
 # --- the command line's gains ---------------------------------------------------------------------------------
 
 
+def test_a_picture_of_180_megapixels_has_its_exif_read(tmp_path):
+    """Above Pillow's own limit, below ours; the pixels are not decoded for it."""
+    block = b"Exif\0\0" + exif(*CAMERAS["nikon"][:4])
+    Image.new("L", (18_000, 10_001)).save(tmp_path / "a.jpg", exif=block)
+    assert read_hint(tmp_path / "a.jpg")[0] is not None
+
+
 def test_given_gains():
     hint = parse_hint("4, 2,3")
     assert (hint.gains.tolist(), hint.source) == ([2, 1, 1.5], "given")
@@ -228,6 +235,7 @@ def test_gains_that_are_none_are_refused(text):
         ("OLYMPUS E-PL6", "olympus-e-pl6", True),
         ("SAMSUNG NX2000", "samsung-nx2000", True),
         ("Canon EOS 30D", "sony-imx135", False),
+        ("Maker 7", "sony-slt-a57", False),
         (None, "sony-imx135", False),
     ],
 )

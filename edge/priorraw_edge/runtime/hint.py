@@ -35,9 +35,8 @@ class Hint:
     def is_of(self, camera: str) -> bool:
         """Whether the file's camera is `camera`, a name like sony-slt-a57."""
         slug = re.sub(r"[^a-z0-9]+", "-", (self.camera or "").lower()).strip("-")
-        return bool(slug) and (
-            slug.endswith(camera) or camera.endswith(slug) or camera.endswith(slug.split("-", 1)[-1])
-        )
+        model = slug.split("-", 1)[-1]  # makers name themselves in more ways than one
+        return bool(slug) and (camera == slug or camera.endswith(f"-{model}"))
 
 
 def parse_hint(text: str) -> Hint:
@@ -91,10 +90,15 @@ def _exif_block(data: bytes) -> bytes | None:
     """The TIFF structure that holds the tags: the file itself, or the EXIF block of a JPEG or PNG."""
     if data[:4] in (b"II*\0", b"MM\0*"):
         return data
-    from PIL import Image
+    from PIL.JpegImagePlugin import JpegImageFile
+    from PIL.PngImagePlugin import PngImageFile
 
-    with quiet_decoders(), Image.open(io.BytesIO(data), formats=("JPEG", "PNG")) as image:
-        if image.format == "PNG":
+    # The classes themselves, as in `decode`: Image.open has a size limit of its own.
+    kinds = {b"\xff\xd8\xff": JpegImageFile, b"\x89PN": PngImageFile}
+    if data[:3] not in kinds:
+        return None
+    with quiet_decoders(), kinds[data[:3]](io.BytesIO(data)) as image:
+        if isinstance(image, PngImageFile) and "exif" not in image.info:
             image.load()  # the chunk may stand after the pixels
         block = image.info.get("exif")
     return block.removeprefix(b"Exif\0\0") if block else None
