@@ -1,0 +1,1 @@
+"""Measurements against others and against limits; run from a clone, not shipped."""
