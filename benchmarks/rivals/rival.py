@@ -22,7 +22,7 @@ class Shot:
 
 @dataclass(frozen=True)
 class Budget:
-    """How long a learned row may train: minutes of the clock, or steps, which makes it repeatable."""
+    """How long a learned row may train: minutes of processor time, or steps, which makes it repeatable."""
 
     minutes: float | None = None
     steps: int | None = None
