@@ -15,7 +15,9 @@ from priorraw.errors import InputError
 @click.option("--dataset", required=True, type=click.Path(path_type=Path), help="Pair dataset with a train split.")
 @click.option("--camera", help="Refuse a dataset of another camera.")
 @click.option("--rows", default="all", show_default=True, help="Rows of the table, with commas between, or all.")
-@click.option("--budget-minutes", type=float, default=4.0, show_default=True, help="Training time of a learned row.")
+@click.option(
+    "--budget-minutes", type=float, default=4.0, show_default=True, help="Processor time to train a learned row."
+)
 @click.option("--steps", type=int, help="Train for so many steps instead: the same call gives the same figures.")
 @click.option("--split", default="test", show_default=True, help="The split to measure.")
 @click.option("--seed", type=int, default=0, show_default=True)

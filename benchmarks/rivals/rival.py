@@ -29,7 +29,7 @@ class Budget:
     seed: int = 0
 
     def __str__(self) -> str:
-        return f"{self.steps} steps" if self.steps is not None else f"{self.minutes:g} minutes"
+        return f"{self.steps} steps" if self.steps is not None else f"{self.minutes:g} processor minutes"
 
 
 @dataclass(frozen=True)
