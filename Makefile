@@ -11,7 +11,7 @@ PYTHON ?= $(firstword $(foreach p,python3.11 python3.12 python3.13 python3,$(she
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test lint setup clean distclean assets results
+.PHONY: demo test lint setup clean distclean assets results ablation
 .DELETE_ON_ERROR:
 
 demo: $(INSTALLED)
@@ -69,6 +69,11 @@ results: assets
 	done
 	$(BIN)/python -m priorraw.release --runs runs --data data --out prior_assets --results docs/results.json
 	$(BIN)/python -m priorraw.results docs/results.json README.md docs/results.md
+
+# The paper's Table 1 on our data; finished rows are kept, so that a second call only fills in the page.
+ablation: | data/olympus-e-pl6
+	$(BIN)/python -m priorraw.ablation data/olympus-e-pl6 --encoder $(SHARED_ENCODER) --out benchmarks/results \
+	    --steps 1500 --seeds 0,1,2 --network-seeds 0 --page docs/ablation.md
 
 # Debian splits ensurepip off: without it, the system's pip fills the environment.
 $(BIN)/python:
