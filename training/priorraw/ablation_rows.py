@@ -130,7 +130,7 @@ def measured_rows(plan: Plan, runs: dict[str, Figures]) -> list[Figures]:
 def table(document: Figures) -> str:
     """The rows in Markdown."""
     lines = [
-        f"| {document['camera']} | paper, PSNR dB / SSIM | ours | seeds | minutes | |",
+        f"| {document['camera']} | paper, PSNR dB / SSIM | ours | seeds | processor minutes | |",
         "|---|---|---|---|---|---|",
     ]
     part = None
