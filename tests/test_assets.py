@@ -85,7 +85,7 @@ def test_a_picture_of_any_size_goes_through(folder):
         torch.from_numpy(a.transpose(2, 0, 1)[None].copy()) for a in (thumbnail_of(PHOTO), pad_to_align(PHOTO))
     )
     assert thumbnail.shape == (1, 3, 64, 64) and padded.shape == (1, 3, 48, 72)
-    expected, _ = prior.model(padded, prior.model.scene(thumbnail, keys, values, camera), keys, values)
+    expected, _ = prior.model(padded, prior.model.scene(thumbnail, keys, values, camera))
     assert np.abs(expected[0].permute(1, 2, 0).numpy()[:45, :71] - raw).max() < 1e-6  # seen: 0
 
 

@@ -8,7 +8,7 @@ import torch
 from priorraw import isp
 from priorraw.cameras import COLOR_MATRICES, color_matrix
 from priorraw.layers import decode, mix_channels
-from priorraw.light import Light, fit_light, inverse_transform
+from priorraw.light import Light, LightConfig, fit_light, inverse_transform, response_to_white
 from priorraw.pictures import to_tensor
 
 PHOTO = skimage.data.chelsea()[:96, 160:288].astype(np.float32) / 255
@@ -73,24 +73,27 @@ def test_the_models_closed_form_is_the_isps(illuminant):
 @pytest.mark.parametrize("prior", [True, False])
 def test_an_untrained_light_is_the_cameras_mean(prior):
     torch.manual_seed(0)
-    light = Light(prior).eval()
+    light = Light(LightConfig(prior)).eval()
     camera = torch.tensor([[*[0.0] * 9, -0.7, -0.3, 0.2, 0.1]])
-    maps, fitted = (torch.rand(2, 10, 32, 32), torch.rand(2, 2)) if prior else (None, None)
-    inferred = light(torch.rand(2, 3, 64, 64), maps, fitted, camera)
+    inferred, _ = light(torch.rand(2, 3, 64, 64), torch.rand(2, 7, 32, 32) if prior else None, camera)
     assert torch.equal(inferred, torch.tensor([[-0.7, -0.3]] * 2))
 
 
 def test_clipped_and_unreliable_pixels_do_not_move_the_fitted_light(monkeypatch):
-    """The network sees `fitted` only through what reaches `fit_light`; there the weights must be zero."""
+    """The network sees the fitted light only through what reaches `fit_light`; there the weights must be zero."""
     seen = []
-    monkeypatch.setattr("priorraw.model.fit_light", lambda *a: seen.append(a) or fit_light(*a))
-    model = tiny.model()
+    monkeypatch.setattr("priorraw.light.fit_light", lambda *a: seen.append(a) or fit_light(*a))
     thumbnail = torch.rand(1, 3, 64, 64) * 0.8
     thumbnail[:, 1, :20] = 1.0
-    peak = torch.rand(1, 1, 32, 32)
-    peak[..., 10:12] = 0
-    _, _, camera = tiny.bank().tensors()
-    model.infer_light(thumbnail, torch.rand(1, 6, 32, 32), peak, camera)
+    maps = torch.rand(1, 7, 32, 32)
+    maps[:, 6, 10:12] = 0
+    tiny.model().light(thumbnail, maps, tiny.bank().tensors()[2])
     weight = seen[0][2]
-    assert (weight[..., :10, :] == 0).all() and (weight[..., 10:12] == 0).all()
-    assert (weight[..., 10:, 12:] > 0).all()
+    assert (weight[..., :10, :] == 0).all() and (weight[..., 10:12, :] == 0).all()
+    assert (weight[..., 12:, :] > 0).all()
+
+
+@pytest.mark.parametrize("illuminant", ILLUMINANTS)
+def test_the_response_to_white_is_the_illuminant_scaled(illuminant):
+    expected = np.array(illuminant) / max(illuminant)
+    assert np.abs(response_to_white(light_of(illuminant))[0].numpy() - expected).max() < 1e-6  # seen: 6e-8

@@ -13,6 +13,7 @@ from priorraw.bank_info import BankInfo
 from priorraw.cameras import color_matrix
 from priorraw.encoder import EncoderConfig
 from priorraw.files import sha256
+from priorraw.light import LightConfig
 from priorraw.model import ModelConfig, PriorRAW
 from priorraw.pictures import TrainingPicture
 from priorraw.prepare import prepare
@@ -26,15 +27,15 @@ ENCODER_CONFIG = EncoderConfig(dim=8, width=8, blocks=1, context=8)
 K = 64
 
 
-def config(**parts: bool) -> ModelConfig:
-    return ModelConfig(ENCODER_CONFIG, ReconstructorConfig(width=8, **parts))
+def config(*, prior: bool = True) -> ModelConfig:
+    return ModelConfig(ENCODER_CONFIG, LightConfig(prior, width=8), ReconstructorConfig(width=8, detail=8))
 
 
 def model(model_config: ModelConfig | None = None, seed: int = 0) -> PriorRAW:
     """Random weights, also in the heads that start at zero, so that nothing hides behind a zero."""
     torch.manual_seed(seed)
     built = PriorRAW(model_config or config()).eval().requires_grad_(False)
-    for head in (built.light.head, built.reconstructor.head):
+    for head in (built.light.head, built.light.error_head, built.reconstructor.head, built.reconstructor.error_head):
         nn.init.normal_(head.weight, std=0.2)
     return built
 

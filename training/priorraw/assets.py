@@ -63,8 +63,7 @@ class Prior:
         from priorraw.padding import pad_to_align
 
         H, W = srgb.shape[:2]
-        keys, values, _ = self.bank.tensors()
-        raw, reliability = self.model.tile(to_tensor(pad_to_align(srgb))[None], self.scene(srgb), keys, values)
+        raw, reliability = self.model.tile(to_tensor(pad_to_align(srgb))[None], self.scene(srgb))
         return raw[0].permute(1, 2, 0).numpy()[:H, :W], reliability[0, 0].numpy()[:H, :W]
 
 
@@ -126,25 +125,28 @@ def describe_file(path: Path) -> dict[str, Any]:
 
 
 def save_part(model: PriorRAW, parts: tuple[str, ...], path: Path) -> None:
-    """Write the named submodules with the model's config, atomically."""
+    """Write the named submodules with their configs, atomically."""
     tensors = {k: v.contiguous() for k, v in model.state_dict().items() if k.split(".")[0] in parts}
+    config = {name: value for name, value in model.config.to_json().items() if name in parts}
     with atomic_file(path) as temporary:
-        save_file(tensors, temporary, {"config": json.dumps(model.config.to_json(), sort_keys=True)})
+        save_file(tensors, temporary, {"config": json.dumps(config, sort_keys=True)})
 
 
 def load_model(paths: list[Path]) -> PriorRAW:
-    """Build the model that the last file's config describes and fill the parts that the files hold.
+    """Build the model that the files' configs describe, each for the parts that it holds, and fill those parts.
 
     Raises:
         InputError: a file is missing, damaged, or holds other tensors than its config says.
     """
     tensors: dict[str, Tensor] = {}
-    config = ModelConfig()
+    config = ModelConfig().to_json()
     for path in paths:
         try:
             with safe_open(path, "pt") as file:
-                config = ModelConfig.from_json(json.loads((file.metadata() or {})["config"]))
-                tensors |= {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a dict)
+                own = json.loads((file.metadata() or {})["config"])
+                part = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a dict)
+                config |= {name: own[name] for name in {key.split(".")[0] for key in part} & config.keys()}
+                tensors |= part
         except FileNotFoundError:
             raise InputError(f"{path}: not found; train it first") from None
         except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
@@ -152,7 +154,10 @@ def load_model(paths: list[Path]) -> PriorRAW:
     held = {key.split(".")[0] for key in tensors}
     if not held.issuperset(ENCODER_PARTS):
         raise InputError(f"{paths[0]}: holds no encoder; give the encoder.safetensors that train search wrote")
-    model = PriorRAW(config).eval()
+    try:
+        model = PriorRAW(ModelConfig.from_json(config)).eval()
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{paths[-1]}: not a model part ({error}); restore or train it again") from None
     expected = {k: v.shape for k, v in model.state_dict().items() if k.split(".")[0] in held}
     if {k: v.shape for k, v in tensors.items()} != expected:
         raise InputError(f"{paths[-1]}: tensors contradict the config in the file; train it again")

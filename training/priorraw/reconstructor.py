@@ -1,8 +1,9 @@
-"""Step 3, the reconstructor: closed-form inverse, prior and sRGB in, linear raw-RGB out.
+"""Step 3, the reconstructor: sRGB and the inverse rendering in, linear raw-RGB and its expected error out.
 
-As in the paper: distance map, Conv_prior, reliable attention, non-local attention over the bank, a U-Net with
-the fused prior at every up-sampling step, a sigmoid head. The head starts at the closed-form inverse (in
-logits), so that what is learned is the residual. All convolutions work at half resolution and below.
+Where nothing clipped, the closed-form inverse under the right light is exact up to the 8-bit codes. So the
+network learns only what the inverse cannot know: what a clipped channel was, and how wrong the result may be.
+It takes the light as given and is trained to be right *under that light*, inferred or hinted; the light itself
+is the scene part's business.
 """
 
 from dataclasses import dataclass
@@ -11,64 +12,27 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from priorraw.layers import Residual, from_tokens, halve, logit, to_tokens, unit
-from priorraw.lookup import Affinity
+from priorraw.layers import Residual, decode, logit, mix_channels
+
+CLIPPED = 0.02  # sRGB within this distance of 0 or 1 counts as partly clipped: JPEG moves clipped codes a little
+RELIABLE_ERROR = 0.01  # expected absolute error at which the reliability is one half
+ERROR_RANGE = (-10.0, -1.0)  # of the logarithm of the expected error
 
 
 @dataclass(frozen=True)
 class ReconstructorConfig:
-    prior: bool = True  # assembled RAW and distance as input; off: the same network on sRGB only
-    attention: bool = True  # reliable attention
-    non_local: bool = True  # multi-head attention over the bank
     width: int = 32  # at half resolution; doubled and tripled below
-    heads: int = 2
-
-
-class Head(nn.Module):
-    """One attention head: queries projected into the bank's feature space, and the RAW that they assemble."""
-
-    def __init__(self, width: int, dim: int):
-        super().__init__()
-        self.query = nn.Linear(width, dim)
-        self.affinity = Affinity(initial_scale=10.0)
-
-    def forward(self, tokens: Tensor, keys: Tensor, raw: Tensor) -> Tensor:
-        """(P, C) tokens, keys (K, d) and raw (3, K) to (P, 3)."""
-        return self.affinity.assemble(unit(self.query(tokens)), keys, raw)[0]
-
-
-class NonLocal(nn.Module):
-    """FFN(MHA(query f_c, key bank features, value bank RAW)) at quarter resolution.
-
-    The projections of keys and values are linear, so they act on the other side of the product: each head's
-    query is projected into the bank's own feature space, and the heads' assembled RAW goes through one output
-    projection. The bank itself is the table; nothing has to be folded when a bank is swapped.
-    """
-
-    def __init__(self, width: int, dim: int, heads: int):
-        super().__init__()
-        self.heads = nn.ModuleList(Head(width, dim) for _ in range(heads))
-        self.ffn = nn.Sequential(nn.Linear(3 * heads, 2 * width), nn.ReLU(), nn.Linear(2 * width, width))
-
-    def forward(self, f_c: Tensor, keys: Tensor, raw: Tensor) -> Tensor:
-        """(N, C, h, w), keys (K, d), raw (3, K) to (N, C, h, w)."""
-        tokens = to_tokens(f_c)
-        return from_tokens(self.ffn(torch.cat([head(tokens, keys, raw) for head in self.heads], 1)), f_c)
+    detail: int = 16  # channels brought back to full resolution
 
 
 class Reconstructor(nn.Module):
-    def __init__(self, config: ReconstructorConfig, dim: int):
+    """A U-Net at half, quarter and eighth resolution, and 1x1 convolutions that join it with the full one."""
+
+    def __init__(self, config: ReconstructorConfig):
         super().__init__()
-        self.config = config
         w0, w1, w2 = config.width, 2 * config.width, 3 * config.width
-        self.stem = nn.Conv2d(6, w0, 4, stride=2, padding=1)  # sRGB and closed-form inverse, full resolution
-        self.conv_prior = nn.Conv2d(w0 + (6 if config.prior else 0), w0, 3, padding=1)
-        if config.attention:
-            self.conv_confidence = nn.Conv2d(w0, w0, 1)
-        if config.non_local:
-            self.non_local = NonLocal(w0, dim, config.heads)
-            self.fuse1 = nn.Conv2d(w0, w1, 1)
-            self.fuse0 = nn.ConvTranspose2d(w0, w0, 2, stride=2)
+        inputs = 15  # sRGB, closed-form inverse, where it clipped above and below, response to white
+        self.stem = nn.Conv2d(inputs, w0, 4, stride=2, padding=1)
         self.encode0 = Residual(w0)
         self.down1 = nn.Conv2d(w0, w1, 2, stride=2)
         self.encode1 = Residual(w1)
@@ -78,33 +42,55 @@ class Reconstructor(nn.Module):
         self.decode1 = Residual(w1)
         self.up0 = nn.ConvTranspose2d(w1, w0, 2, stride=2)
         self.decode0 = Residual(w0)
-        self.head = nn.ConvTranspose2d(w0, 3, 2, stride=2)
-        for parameter in self.head.parameters():
-            nn.init.zeros_(parameter)  # so that training starts at the closed-form inverse
+        self.up = nn.ConvTranspose2d(w0, config.detail, 2, stride=2)
+        self.join = nn.Conv2d(config.detail + inputs, 32, 1)
+        self.head = nn.Conv2d(32, 3, 1)
+        self.error_head = nn.Conv2d(32, 1, 1)
+        for head, bias in ((self.head, 0.0), (self.error_head, -6.0)):
+            nn.init.zeros_(head.weight)  # so that training starts at the closed-form inverse
+            nn.init.constant_(head.bias, bias)
 
-    def forward(
-        self, srgb: Tensor, base: Tensor, maps: Tensor | None, keys: Tensor | None, raw: Tensor | None
-    ) -> Tensor:
-        """Linear raw-RGB (N, 3, H, W) in (0, 1).
+    def forward(self, srgb: Tensor, transform: Tensor) -> tuple[Tensor, Tensor]:
+        """Linear raw-RGB (N, 3, H, W) in (0, 1), and the logarithm of its expected error (N, 1, H, W).
+
+        The error is absolute, the mean over the channels, and leaves out what a wrong light adds.
 
         Args:
             srgb: (N, 3, H, W) in [0, 1]; H and W multiples of 8.
-            base: (N, 3, H, W) closed-form inverse with the inferred light, linear raw-RGB.
-            maps: (N, 6, H/2, W/2) assembled RAW and distance |assembled sRGB - sRGB|; None without prior.
-            keys: (K, d) and raw: (3, K) of the bank; None without non-local attention.
+            transform: (N, 9) matrix from linear sRGB to raw-RGB; its rows sum to the response to white.
         """
-        f = F.relu(self.stem(torch.cat([srgb - 0.5, base], 1)))
-        f_p = F.relu(self.conv_prior(f if maps is None else torch.cat([f, maps], 1)))
-        f_c = f_p * torch.sigmoid(self.conv_confidence(f_p)) if self.config.attention else f_p
-        x0 = self.encode0(f_c)
+        base = mix_channels(decode(srgb), transform)
+        high = ((srgb - (1 - CLIPPED)) * (1 / CLIPPED)).clamp(0, 1)
+        low = ((CLIPPED - srgb) * (1 / CLIPPED)).clamp(0, 1)
+        rows = [transform[:, i : i + 1] + transform[:, i + 1 : i + 2] + transform[:, i + 2 : i + 3] for i in (0, 3, 6)]
+        white = srgb * 0.0 + torch.cat(rows, 1).unsqueeze(-1).unsqueeze(-1)  # XNNPACK leaves expand and ones_like out
+        x = torch.cat([srgb - 0.5, base, high, low, white - 0.5], 1)
+        x0 = self.encode0(F.relu(self.stem(x)))
         x1 = self.encode1(F.relu(self.down1(x0)))
         x2 = self.encode2(F.relu(self.down2(x1)))
-        up1 = self.up1(x2) + x1
-        up0_extra = x0
-        if keys is not None and raw is not None:
-            f_o = self.non_local(halve(f_c), keys, raw)
-            up1 = up1 + self.fuse1(f_o)
-            up0_extra = up0_extra + self.fuse0(f_o)
-        y1 = self.decode1(F.relu(up1))
-        y0 = self.decode0(F.relu(self.up0(y1) + up0_extra))
-        return torch.sigmoid(logit(base) + self.head(y0))
+        y1 = self.decode1(F.relu(self.up1(x2) + x1))
+        y0 = self.decode0(F.relu(self.up0(y1) + x0))
+        joined = F.relu(self.join(torch.cat([F.relu(self.up(y0)), x], 1)))
+        raw = torch.sigmoid(logit(base) + self.head(joined) * any_channel(torch.maximum(high, low)))
+        return raw, self.error_head(joined).clamp(*ERROR_RANGE)
+
+
+def any_channel(mask: Tensor) -> Tensor:
+    """(N, 3, H, W) to the largest of the channels (N, 1, H, W); amax over channels would not lower."""
+    return torch.maximum(torch.maximum(mask[:, 0:1], mask[:, 1:2]), mask[:, 2:3])
+
+
+def reliability_of(raw: Tensor, log_error: Tensor, light_error: Tensor) -> Tensor:
+    """r = 0.01 / (0.01 + e), where e is the expected mean absolute error of a pixel in raw-RGB [0, 1].
+
+    Args:
+        raw: (N, 3, H, W) the result; a wrong light errs in proportion to it.
+        log_error: (N, 1, H, W) from the reconstructor.
+        light_error: (N, 1) expected relative error that the light adds.
+
+    Returns:
+        (N, 1, H, W) in (0, 1): one half where the expected error is 1 % of full scale.
+    """
+    mean = (raw[:, 0:1] + raw[:, 1:2] + raw[:, 2:3]) * (1 / 3)
+    error = torch.exp(log_error) + light_error.unsqueeze(-1).unsqueeze(-1) * mean
+    return torch.sigmoid(-torch.log(error * (1 / RELIABLE_ERROR)))

@@ -23,11 +23,12 @@ from priorraw.assets import (
 )
 from priorraw.bank import Bank, build_bank
 from priorraw.dataset import PairDataset
-from priorraw.evaluate import FIGURES, evaluate
+from priorraw.evaluate import FIGURES, STAGES, evaluate
 from priorraw.files import atomic_file, sha256, write_json
 from priorraw.model import PriorRAW
 from priorraw.pictures import CameraPictures, load_cameras
 from priorraw.progress import say
+from priorraw.srgb_input import SrgbInput
 
 CAMERAS = {
     "samsung-nx2000": ["samsung-nx2000"],
@@ -36,6 +37,7 @@ CAMERAS = {
     "sony-imx135": ["sony-imx135", "sony-imx135-scenes"],
 }
 K, G, SEED = 5000, 25, 0
+JPEG_QUALITIES = (95, 85, 75)
 NUS = (
     "NUS 8-camera set (Cheng, Prasad, Brown: Illuminant estimation for color constancy, JOSA A 2014), whole scenes "
     "at 64x64. Research use only; so these weights and this bank are for research use."
@@ -51,11 +53,16 @@ TAU = (
 @click.option("--runs", type=click.Path(path_type=Path), required=True, help="Folder with the trained runs.")
 @click.option("--data", type=click.Path(path_type=Path), required=True, help="Folder with the prepared datasets.")
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Asset folder to write.")
-@click.option("--results", type=click.Path(path_type=Path), help="Also compare with the other runs into this JSON.")
+@click.option("--results", type=click.Path(path_type=Path), help="Also measure hints, JPEG and the parts, into this.")
 def release(runs: Path, data: Path, out: Path, results: Path | None) -> None:
-    """Build the banks, measure the test splits, write the asset folder and, if asked, the comparison."""
-    shared = runs / "shared"
-    model = load_model([shared / "search/encoder.safetensors", shared / "reconstruct/reconstructor.safetensors"])
+    """Build the banks, measure the test splits, write the asset folder and, if asked, the results."""
+    model = load_model(
+        [
+            runs / "search/encoder.safetensors",
+            runs / "light/light.safetensors",
+            runs / "reconstruct/reconstructor.safetensors",
+        ]
+    )
     (out / "shared").mkdir(parents=True, exist_ok=True)
     save_part(model, ENCODER_PARTS, out / ENCODER)
     save_part(model, RECONSTRUCTOR_PARTS, out / RECONSTRUCTOR)
@@ -72,7 +79,7 @@ def release(runs: Path, data: Path, out: Path, results: Path | None) -> None:
         write_asset(out, camera, ["make assets"], measured)
         load_assets(camera, out)
         write_card(out, camera, bank, measured)
-        say(f"{out / camera}: {json.dumps(measured['test'][names[0]])}")
+        say(f"{out / camera}: {json.dumps(measured['test'][names[0]]['reconstructed'])}")
     if results:
         compare(runs, data, out, results)
 
@@ -81,50 +88,52 @@ def _bank(model: PriorRAW, pictures: CameraPictures, encoder_sha256: str) -> tup
     return build_bank(model, pictures.pictures, pictures.bank_info(encoder_sha256, K, G, SEED))
 
 
-def measure(prior: Prior, dataset: PairDataset, stage: str) -> dict[str, float]:
-    """The mean figures of one stage on a dataset, rounded to what they are worth."""
-    result = evaluate(dataset, prior, stage)
+def measure(prior: Prior, dataset: PairDataset, stage: str, **options: Any) -> dict[str, float]:
+    """The mean figures of one stage on a dataset, rounded to what they are worth; options as of `evaluate`."""
+    result = evaluate(dataset, prior, stage, **options)
     return {key: round(result[key], 4) for key in FIGURES if result[key] is not None}
 
 
 def measure_all(prior: Prior, folder: Path) -> dict[str, Any]:
-    """Every stage on the test split of a dataset folder."""
+    """Every stage on the test split of a dataset folder, and the whole method with the light as a hint."""
     dataset = PairDataset.open(folder, "test")
-    stages = ("reconstructed", "assembled", "inferred-light", "mean-light", "true-light")
-    return {"pictures": len(dataset), **{stage: measure(prior, dataset, stage) for stage in stages}}
+    stages = {stage: measure(prior, dataset, stage) for stage in STAGES}
+    return {"pictures": len(dataset), **stages, "hinted": measure(prior, dataset, "reconstructed", hint=True)}
 
 
 def compare(runs: Path, data: Path, assets: Path, results: Path) -> None:
-    """The same network without the prior, and a model for each camera, on the same test splits."""
+    """Each test set once more: without the prior, from 16-bit sRGB, and through JPEG."""
     table: dict[str, Any] = {}
     for camera, names in CAMERAS.items():
         prior = load_assets(camera, assets)
-        dataset = PairDataset.open(data / names[0], "test")
-        row: dict[str, Any] = {"shared": measure(prior, dataset, "reconstructed")}
-        without = runs / "no-prior" / "reconstructor.safetensors"
-        if without.exists():
-            model = load_model([assets / ENCODER, without])
-            row["without_prior"] = measure(replace(prior, model=model), dataset, "reconstructed")
-        own = [runs / camera / "search/encoder.safetensors", runs / camera / "reconstruct/reconstructor.safetensors"]
-        if all(path.exists() for path in own):
-            model = load_model(own)
-            pictures = load_cameras([data / name for name in names], "train")[0]
-            own_prior = Prior(model, _bank(model, pictures, sha256(own[0]))[0], camera, "", "", "")
-            row["model_per_camera"] = measure(own_prior, dataset, "reconstructed")
-        for stage in ("assembled", "inferred-light", "mean-light", "true-light"):
-            row[stage] = measure(prior, dataset, stage)
-        table[camera] = {"pictures": len(dataset), **row}
-        say(f"{camera}: {json.dumps(row)}")
+        for name in names:
+            dataset = PairDataset.open(data / name, "test")
+            row = measure_all(prior, data / name)
+            without = runs / "light-without-prior" / "light.safetensors"
+            if without.exists():
+                blinkered = load_model([assets / ENCODER, assets / RECONSTRUCTOR, without])
+                row["without_prior"] = measure(replace(prior, model=blinkered), dataset, "reconstructed")
+            for hint in (False, True):
+                suffix = "_hinted" if hint else ""
+                deep = SrgbInput(bits=16)
+                row[f"16_bits{suffix}"] = measure(prior, dataset, "reconstructed", hint=hint, srgb_input=deep)
+                for quality in JPEG_QUALITIES:
+                    for subsampling in ("4:2:0", "4:4:4"):
+                        jpeg = SrgbInput(jpeg=quality, subsampling=subsampling)
+                        figures = measure(prior, dataset, "reconstructed", hint=hint, srgb_input=jpeg)
+                        row[f"jpeg{quality}_{subsampling.replace(':', '')}{suffix}"] = figures
+            table[name] = row
+            say(f"{name}: {json.dumps(row['reconstructed'])}")
     write_json(results, table)
 
 
 def write_card(folder: Path, camera: str, bank: Bank, measured: dict[str, Any]) -> None:
     """MODEL_CARD.md of one camera, from its measured figures."""
-    columns = ("reconstructed", "assembled", "inferred-light", "mean-light", "true-light")
+    columns = ("reconstructed", "hinted", "assembled", "inferred-light", "mean-light", "true-light")
     rows = [
         f"| {name} ({test['pictures']} pictures) | "
         + " | ".join(f"{test[c]['psnr']:.2f} / {test[c]['ssim']:.4f}" for c in columns)
-        + f" | {test['reconstructed']['light_error']:.1f}° |"
+        + f" | {test['reconstructed']['light_error']:.1f}° | {-test['reconstructed']['reliability_rank']:.2f} |"
         for name, test in measured["test"].items()
     ]
     info = bank.info
@@ -137,11 +146,13 @@ pictures. It works with the encoder and reconstructor in `shared/`, which all ca
 **Data and terms.** {TAU if camera == "sony-imx135" else NUS}
 The shared encoder and reconstructor were trained on NUS (three cameras) and INTEL-TAU together; both terms bind them.
 
-**Measured** on the held-out test split (`priorraw-edge prepare ... --seed 0`, 8-bit sRGB of our software ISP, blind:
-nothing of the test picture but its sRGB), PSNR dB / SSIM on linear raw-RGB; the error of the light is in degrees:
+**Measured** on the held-out test split (`priorraw-edge prepare ... --seed 0`, 8-bit sRGB of our software ISP), PSNR dB
+/ SSIM on linear raw-RGB. Blind: nothing of the test picture but its sRGB. Hinted: with the scene's light, as a
+camera's EXIF tells it. The error of the blind light is in degrees; rank is Spearman's correlation of the expected error
+that the blind reliability stands for with the true error.
 
-| pictures | reconstructed | assembled (half size) | closed form, inferred light | mean light | true light | light |
-|---|---|---|---|---|---|---|
+| pictures | blind | hinted | bank alone (half size) | closed form, our light | mean light | true light | light | rank |
+|---|---|---|---|---|---|---|---|---|
 {chr(10).join(rows)}
 
 The bank assembles its own reference pixels to {measured["references_from_bank_psnr"]:.2f} dB; a search of all other
@@ -149,7 +160,7 @@ reference pictures gives {measured["references_from_all_psnr"]:.2f} dB.
 
 **Limits.** Trained on small whole scenes rendered by one software ISP. Pictures from a camera's own JPEG engine, with
 local tone mapping, creative looks or heavy noise reduction, lie outside what was measured. What was clipped is guessed;
-the reliability map says where the bank knew nothing alike.
+the reliability map says how far each pixel may be off.
 
 **Made by** `make assets` (seed {SEED}); hashes and versions are in asset.json.
 """

@@ -131,3 +131,8 @@ def pick_device() -> torch.device:
 def draw(count: int, size: int, generator: torch.Generator) -> list[int]:
     """`size` distinct indices below `count`, or all of them in random order when there are fewer."""
     return torch.randperm(count, generator=generator)[:size].tolist()
+
+
+def below(limit: int, generator: torch.Generator) -> int:
+    """A random number from 0 to `limit` - 1."""
+    return int(torch.randint(limit, (1,), generator=generator))

@@ -1,188 +1,111 @@
-"""Stage 3: light and reconstructor learn on top of the fixed encoder and bank.
+"""Stage 3: the reconstructor learns to undo the rendering under a given light.
 
-What the bank says of a picture does not change while they learn, so it is looked up once, for every mirror
-image. The lookup is cross-fitted: each half of a camera's pictures meets a bank that was built from the other
-half, since a bank that holds a picture's own pixels would look better in training than it ever is in use.
+It needs neither encoder nor bank. Half the crops come with their true light, half with a light that is off by
+as much as an inferred one may be, and with the raw-RGB that belongs to *that* light. So it never learns to
+guess the light, which the scene part knows better, and serves blind and hinted pictures alike.
 """
 
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from priorraw.bank import BankInfo, build_bank
+from priorraw.isp import dequantise, quantise, render
+from priorraw.light import inverse_transform, response_to_white
 from priorraw.losses import reconstruction_loss
 from priorraw.model import ModelConfig, PriorRAW
-from priorraw.pictures import TrainingPicture, check_trainable
-from priorraw.progress import track
-from priorraw.train import TrainConfig, draw, fit, pick_device
+from priorraw.pictures import CameraPictures, TrainingPicture, camera_vector, check_trainable, to_tensor
+from priorraw.srgb_input import SUBSAMPLINGS, through_jpeg
+from priorraw.train import TrainConfig, below, fit, pick_device
 
 CROP = 64
-MIRRORS: tuple[list[int], ...] = ([], [-1])  # left and right only: skies stay above
-MIN_WINDOW = 40  # the light also learns from windows of the thumbnail, down to this side
+LIGHT_OFF = 0.7  # standard deviations of the camera's lights by which half the lights are off
+RENDERED_SHARE = 0.7  # of the crops are exposed anew and rendered again, so that other pixels clip
+EXPOSURE, TINT = 0.4, 0.06  # logarithms: up to 0.58 stop brighter, and a standard deviation of each channel
+JPEG_SHARE = 0.15  # of the crops go through JPEG, quality 75 to 98
 
 
 @dataclass(frozen=True)
 class ReconstructConfig:
     batch: int = 16
-    entries: int = 1250  # of the bank, drawn anew at every step for the non-local attention: cheaper, and a dropout
-
-
-@dataclass(frozen=True)
-class Camera:
-    """A camera's training pictures, with the settings of the bank that it will ship."""
-
-    pictures: list[TrainingPicture]
-    info: BankInfo
-
-
-@dataclass(frozen=True)
-class Fold:
-    """64x64 crops that share a camera and a bank, and what the bank says of them, for each mirror image m.
-
-    maps (m, crops, 6, 32, 32) and thumbnail_maps (m, pictures, 7, 32, 32: maps and peak) are float16, each in one
-    allocation: thousands of small ones between the lookup's large ones would tear the heap to gigabytes.
-    """
-
-    crops: list[TrainingPicture]
-    owner: list[int]  # the picture that each crop was cut from
-    maps: Tensor
-    thumbnail_maps: Tensor
-    keys: Tensor
-    values: Tensor
-    camera: Tensor
 
 
 def train_reconstruct(
-    model: PriorRAW,
-    cameras: list[Camera],
+    cameras: Sequence[CameraPictures],
     model_config: ModelConfig,
     train: TrainConfig,
     out: Path,
     config: ReconstructConfig | None = None,
 ) -> PriorRAW:
-    """Train light and reconstructor; encoder and affinity of `model` stay as they are. See `fit` for resume."""
+    """Train the reconstructor on the pictures of one or more cameras; see `fit` for resume."""
     config = config or ReconstructConfig()
+    device = pick_device()
+    torch.manual_seed(train.seed)
+    model = PriorRAW(model_config).requires_grad_(False)
+    model.reconstructor.requires_grad_(True)
+    model.to(device)
+    pictures: list[tuple[TrainingPicture, Tensor, np.ndarray]] = []
+    chances = []
     for camera in cameras:
         check_trainable(camera.pictures, CROP)
-    device = pick_device()
-    parts = model_config.reconstructor
-    fold_of = _folds if parts.prior or parts.non_local else _bankless_fold
-    folds = [fold for camera in cameras for fold in fold_of(model, camera)]
-    torch.manual_seed(train.seed)
-    learner = PriorRAW(model_config)
-    learner.encoder.load_state_dict(model.encoder.state_dict())
-    learner.affinity.load_state_dict(model.affinity.state_dict())
-    learner.requires_grad_(False)
-    learner.light.requires_grad_(True)
-    learner.reconstructor.requires_grad_(True)
-    learner.to(device)
-    weights = torch.tensor([len(fold.crops) ** 0.5 for fold in folds])
+        vector = camera_vector(camera.pictures, camera.color_matrix)
+        pictures += [(picture, vector, camera.color_matrix) for picture in camera.pictures]
+        # A camera in proportion to the root of its pictures, a picture to the root of the crops that it holds.
+        chances += [(p.valid.numel() / CROP**2 / len(camera.pictures)) ** 0.5 for p in camera.pictures]
 
     def loss_of(generator: torch.Generator) -> Tensor:
-        fold = folds[int(torch.multinomial(weights, 1, generator=generator))]
-        return _loss(learner, fold, config, generator, device)
+        chosen = torch.multinomial(torch.tensor(chances), config.batch, generator=generator, replacement=True)
+        return _loss(model, [pictures[i] for i in chosen.tolist()], generator, device)
 
-    learning = [p for p in learner.parameters() if p.requires_grad]
     settings: dict[str, Any] = {"stage": "reconstruct", "model": model_config.to_json(), "train": asdict(train)}
-    settings |= {"batch": asdict(config), "cameras": [asdict(c.info) for c in cameras]}
-    return fit(learner, learning, loss_of, train, out, settings).to("cpu")  # type: ignore[return-value]
+    settings |= {"batch": asdict(config), "pictures": [len(c.pictures) for c in cameras]}
+    learning = list(model.reconstructor.parameters())
+    return fit(model, learning, loss_of, train, out, settings).to("cpu")  # type: ignore[return-value]
 
 
 def _loss(
-    model: PriorRAW, fold: Fold, config: ReconstructConfig, generator: torch.Generator, device: torch.device
+    model: PriorRAW,
+    chosen: list[tuple[TrainingPicture, Tensor, np.ndarray]],
+    generator: torch.Generator,
+    device: torch.device,
 ) -> Tensor:
-    mirror = _below(len(MIRRORS), generator)
-    chosen = draw(len(fold.crops), config.batch, generator)
-    entries = draw(len(fold.keys), config.entries, generator)
+    crops = [_crop(picture, color_matrix, generator) for picture, _, color_matrix in chosen]
+    srgb, raw, valid = (torch.stack(part).to(device) for part in zip(*crops, strict=True))
+    camera = torch.stack([vector for _, vector, _ in chosen])
+    true = torch.stack([picture.light for picture, _, _ in chosen])
+    off = torch.randn(true.shape, generator=generator) * (torch.rand(len(true), 1, generator=generator) < 0.5)
+    light = true + LIGHT_OFF * camera[:, 11:] * off
+    # The same sRGB under another light comes from another raw: each channel in proportion to its response to white.
+    ratio = response_to_white(light) / response_to_white(true)
+    target = (raw * ratio.unsqueeze(-1).unsqueeze(-1).to(device)).clamp(0, 1)
+    predicted, log_error = model.reconstructor(srgb, inverse_transform(light, camera[:, :9]).to(device))
+    return reconstruction_loss(predicted.float(), log_error.float(), target, valid)
 
-    def batch(tensors: list[Tensor]) -> Tensor:
-        return torch.stack(tensors).to(device).float()
 
-    crops = [fold.crops[i] for i in chosen]
-    srgb, raw, valid, thumbnail = (
-        batch([getattr(crop, name).flip(MIRRORS[mirror]) for crop in crops])
-        for name in ("srgb", "raw", "valid", "thumbnail")
+def _crop(
+    picture: TrainingPicture, color_matrix: np.ndarray, generator: torch.Generator
+) -> tuple[Tensor, Tensor, Tensor]:
+    """srgb and raw (3, 64, 64) and valid (1, 64, 64): a random window, turned, exposed anew, through JPEG."""
+    top, left = (below(side - CROP + 1, generator) for side in picture.srgb.shape[1:])
+    turns, flips = below(4, generator), [-1] if below(2, generator) else []
+    srgb, raw, valid = (
+        t[:, top : top + CROP, left : left + CROP].flip(flips).rot90(turns, (1, 2))
+        for t in (picture.srgb, picture.raw, picture.valid)
     )
-    maps = batch([fold.maps[mirror, i] for i in chosen])
-    thumbnail_maps = batch([fold.thumbnail_maps[mirror, fold.owner[i]] for i in chosen])
-    true_light = batch([crop.light for crop in crops])
-    camera = fold.camera.to(device).expand(len(chosen), -1)
-
-    side = MIN_WINDOW + 8 * _below((CROP - MIN_WINDOW) // 8 + 1, generator)
-    top, left = (2 * _below((CROP - side) // 2 + 1, generator) for _ in "yx")
-    window = thumbnail[..., top : top + side, left : left + side]
-    half = thumbnail_maps[..., top // 2 : (top + side) // 2, left // 2 : (left + side) // 2]
-    light = model.infer_light(window, half[:, :6], half[:, 6:], camera)
-
-    keys, values = fold.keys[entries].to(device), fold.values[:, entries].to(device)
-    predicted = model.restore(srgb, model.transform(light, camera), maps, keys, values)
-    return reconstruction_loss(predicted.float(), raw, valid, light.float(), true_light)
+    if _chance(RENDERED_SHARE, generator):
+        factor = torch.exp(EXPOSURE * torch.rand(1, generator=generator) + TINT * torch.randn(3, generator=generator))
+        raw = (raw * factor.view(3, 1, 1)).clamp(max=1)  # at the white level a sensor saturates
+        gains = 1 / response_to_white(picture.light[None])[0].numpy()
+        srgb = to_tensor(dequantise(quantise(render(raw.permute(1, 2, 0).numpy(), gains, color_matrix), 8)))
+    if _chance(JPEG_SHARE, generator):
+        quality, subsampling = 75 + below(24, generator), SUBSAMPLINGS[below(2, generator)]
+        srgb = to_tensor(through_jpeg(srgb.permute(1, 2, 0).numpy(), quality, subsampling))
+    return srgb, raw, valid
 
 
-def _below(limit: int, generator: torch.Generator) -> int:
-    """A random number from 0 to `limit` - 1."""
-    return int(torch.randint(limit, (1,), generator=generator))
-
-
-def _folds(model: PriorRAW, camera: Camera) -> list[Fold]:
-    """Both halves of a camera's pictures, each looked up in the bank of the other."""
-    halves = camera.pictures[0::2], camera.pictures[1::2]
-    folds = []
-    for own, other in (halves, halves[::-1]):
-        # Half the pictures get half the group, so that a group covers the same share of its cluster.
-        info = replace(camera.info, G=max(1, camera.info.G // 2))
-        bank = build_bank(model, other, info)[0].tensors()
-        fold = _empty_fold(own, bank)
-        _look_up(model, own, fold)
-        folds.append(fold)
-    return folds
-
-
-def _bankless_fold(model: PriorRAW, camera: Camera) -> list[Fold]:
-    """For a model that asks no bank: all pictures together, with empty maps and a bank of one."""
-    bank = torch.zeros(1, model.config.encoder.dim), torch.zeros(6, 1), torch.tensor([camera.info.camera_vector])
-    return [_empty_fold(camera.pictures, bank)]
-
-
-def _empty_fold(pictures: list[TrainingPicture], bank: tuple[Tensor, Tensor, Tensor]) -> Fold:
-    """The pictures in 64x64 crops side by side (a rest at the right and bottom is left out), maps still zero."""
-    crops, owner = [], []
-    for number, picture in enumerate(pictures):
-        for rows, columns in _windows(picture, CROP):
-            srgb, raw, valid = (t[:, rows, columns] for t in (picture.srgb, picture.raw, picture.valid))
-            crops.append(TrainingPicture(srgb, raw, valid, picture.thumbnail, picture.light))
-            owner.append(number)
-    side = CROP // 2
-    maps = torch.zeros(len(MIRRORS), len(crops), 6, side, side, dtype=torch.float16)
-    thumbnail_maps = torch.zeros(len(MIRRORS), len(pictures), 7, side, side, dtype=torch.float16)
-    return Fold(crops, owner, maps, thumbnail_maps, *bank)
-
-
-@torch.no_grad()
-def _look_up(model: PriorRAW, pictures: list[TrainingPicture], fold: Fold) -> None:
-    """Fill the maps of a fold with what its bank says of the pictures, whole and as thumbnails."""
-    for m, axes in enumerate(MIRRORS):
-        crop = 0
-        for number, picture in enumerate(track(pictures, f"look up, mirror image {m + 1} of {len(MIRRORS)}")):
-            thumbnail, srgb = picture.thumbnail.flip(axes)[None], picture.srgb.flip(axes)[None]
-            context = model.encoder.context(thumbnail)
-            maps, peak = model.lookup(thumbnail, context, fold.keys, fold.values)
-            fold.thumbnail_maps[m, number] = torch.cat([maps, peak], 1)[0]
-            if picture.srgb.shape != picture.thumbnail.shape:
-                maps, _ = model.lookup(srgb, context, fold.keys, fold.values)
-            maps = maps[0].flip(axes)  # back to where the crops were cut
-            for rows, columns in _windows(picture, CROP // 2):
-                fold.maps[m, crop] = maps[:, rows, columns].flip(axes)
-                crop += 1
-
-
-def _windows(picture: TrainingPicture, side: int) -> Iterator[tuple[slice, slice]]:
-    """Rows and columns of a picture's 64x64 crops; with a `side` of 32, of the same crops at half resolution."""
-    H, W = picture.srgb.shape[1:]
-    for row in range(H // CROP):
-        for column in range(W // CROP):
-            yield slice(row * side, (row + 1) * side), slice(column * side, (column + 1) * side)
+def _chance(share: float, generator: torch.Generator) -> bool:
+    return float(torch.rand(1, generator=generator)) < share

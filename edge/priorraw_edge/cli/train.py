@@ -1,4 +1,4 @@
-"""priorraw-edge train search | reconstruct"""
+"""priorraw-edge train search | light | reconstruct"""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +10,7 @@ FOLDER = click.Path(path_type=Path)
 
 @click.group()
 def command() -> None:
-    """Train the pixel-searching encoder (search) or the reconstructor."""
+    """Train the pixel-searching encoder (search), the light, or the reconstructor."""
 
 
 def training_options(steps: int, learning_rate: float) -> Callable:
@@ -54,7 +54,7 @@ def search(datasets: tuple[Path, ...], out: Path, steps: int, learning_rate: flo
 
 
 @command.command()
-@training_options(steps=6000, learning_rate=1e-3)
+@training_options(steps=8000, learning_rate=2e-3)
 @click.option("--encoder", required=True, type=FOLDER, help="encoder.safetensors from train search.")
 @click.option(
     "--entries", "K", default=5000, show_default=True, type=click.IntRange(1), help="K, entries of each bank."
@@ -62,14 +62,8 @@ def search(datasets: tuple[Path, ...], out: Path, steps: int, learning_rate: flo
 @click.option(
     "--group", "G", default=25, show_default=True, type=click.IntRange(1), help="G, reference pixels per entry."
 )
-@click.option("--batch", default=16, show_default=True, type=click.IntRange(1))
-@click.option(
-    "--without",
-    multiple=True,
-    type=click.Choice(["prior", "attention", "non_local"]),
-    help="Leave a part out, for ablation. Repeatable.",
-)
-def reconstruct(
+@click.option("--without-prior", is_flag=True, help="The same network on sRGB only, for comparison.")
+def light(
     datasets: tuple[Path, ...],
     out: Path,
     steps: int,
@@ -78,26 +72,40 @@ def reconstruct(
     encoder: Path,
     K: int,
     G: int,
-    batch: int,
-    without: tuple[str, ...],
+    without_prior: bool,
 ) -> None:
-    """Train light and reconstructor on the train splits of DATASETS with a fixed encoder."""
-    from dataclasses import replace
-
-    from priorraw.assets import RECONSTRUCTOR_PARTS, load_model, save_part
+    """Train the light on the train splits of DATASETS, with a fixed encoder and banks built with it."""
+    from priorraw.assets import load_model, save_part
     from priorraw.files import sha256
+    from priorraw.light import LightConfig
     from priorraw.model import ModelConfig
     from priorraw.pictures import load_cameras
-    from priorraw.reconstructor import ReconstructorConfig
     from priorraw.train import TrainConfig
-    from priorraw.train_reconstruct import Camera, ReconstructConfig, train_reconstruct
+    from priorraw.train_light import Camera, train_light
 
     model = load_model([encoder])
-    config = ModelConfig(model.config.encoder, replace(ReconstructorConfig(), **dict.fromkeys(without, False)))
+    config = ModelConfig(model.config.encoder, LightConfig(prior=not without_prior))
     encoder_hash = sha256(encoder)
     cameras = [Camera(c.pictures, c.bank_info(encoder_hash, K, G, seed)) for c in load_cameras(datasets, "train")]
-    trained = train_reconstruct(
-        model, cameras, config, TrainConfig(steps, learning_rate, seed=seed), out, ReconstructConfig(batch)
-    )
-    save_part(trained, RECONSTRUCTOR_PARTS, out / "reconstructor.safetensors")
+    train = TrainConfig(steps, learning_rate, weight_decay=1e-2, seed=seed)
+    trained = train_light(model, cameras, config, train, out)
+    save_part(trained, ("light",), out / "light.safetensors")
+    click.echo(f"{out / 'light.safetensors'}: {steps} steps, {len(cameras)} cameras")
+
+
+@command.command()
+@training_options(steps=6000, learning_rate=2e-3)
+@click.option("--batch", default=16, show_default=True, type=click.IntRange(1))
+def reconstruct(datasets: tuple[Path, ...], out: Path, steps: int, learning_rate: float, seed: int, batch: int) -> None:
+    """Train the reconstructor on the train splits of DATASETS; it needs neither encoder nor bank."""
+    from priorraw.assets import save_part
+    from priorraw.model import ModelConfig
+    from priorraw.pictures import load_cameras
+    from priorraw.train import TrainConfig
+    from priorraw.train_reconstruct import ReconstructConfig, train_reconstruct
+
+    cameras = load_cameras(datasets, "train")
+    train = TrainConfig(steps, learning_rate, weight_decay=1e-2, seed=seed)
+    trained = train_reconstruct(cameras, ModelConfig(), train, out, ReconstructConfig(batch))
+    save_part(trained, ("reconstructor",), out / "reconstructor.safetensors")
     click.echo(f"{out / 'reconstructor.safetensors'}: {steps} steps, {len(cameras)} cameras")

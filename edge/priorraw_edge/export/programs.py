@@ -1,6 +1,6 @@
 """The two programs of a bundle, traced by torch.export, and their example inputs from a photograph.
 
-`scene` runs once a picture on a thumbnail, `tile` once a tile. The bank is an input of both, so that another
+`scene` runs once a picture on a thumbnail, `tile` once a tile. The bank is an input of `scene`, so that another
 camera's bank takes its place without a new export.
 """
 
@@ -15,7 +15,7 @@ from priorraw.pictures import thumbnail_of, to_tensor
 from torch import Tensor, nn
 
 BANK_TENSORS = ("keys", "values", "camera")
-INPUTS = {"scene": ("thumbnail", "keys", "values", "camera"), "tile": ("tile", "scene", "keys", "values")}
+INPUTS = {"scene": ("thumbnail", "keys", "values", "camera"), "tile": ("tile", "scene")}
 OUTPUTS = {"scene": ("scene",), "tile": ("raw", "reliability")}
 UNIT_RANGE = {"thumbnail", "tile", "raw", "reliability"}  # in [0, 1]
 
@@ -32,14 +32,14 @@ class SceneProgram(nn.Module):
 
 
 class TileProgram(nn.Module):
-    """tile (1, 3, T, T) sRGB, scene vector and bank to raw (1, 3, T, T) and reliability (1, 1, T, T)."""
+    """tile (1, 3, T, T) sRGB and scene vector to raw (1, 3, T, T) and reliability (1, 1, T, T)."""
 
     def __init__(self, model: PriorRAW):
         super().__init__()
         self.model = model
 
-    def forward(self, tile: Tensor, scene: Tensor, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
-        return self.model.tile(tile, scene, keys, values)
+    def forward(self, tile: Tensor, scene: Tensor) -> tuple[Tensor, Tensor]:
+        return self.model.tile(tile, scene)
 
 
 @dataclass(frozen=True)

@@ -94,7 +94,7 @@ class EagerEngine:
 
         with torch.inference_mode():
             picture = torch.from_numpy(to_nchw(srgb))
-            raw, reliability = self._model.tile(picture, torch.from_numpy(scene), self._keys, self._values)
+            raw, reliability = self._model.tile(picture, torch.from_numpy(scene))
         return raw[0].permute(1, 2, 0).numpy(), reliability[0, 0].numpy()
 
 
