@@ -199,7 +199,7 @@ def test_one_pixel_is_refused(prior, tmp_path):
 
 
 def test_from_pack_to_figures(cli, tmp_path):
-    """prepare, train search, bank build, train reconstruct, asset.json, evaluate: a few steps of each."""
+    """prepare, train search, bank build, train light and reconstruct, asset.json, evaluate: a few steps of each."""
     pack = write_pack(tmp_path / "pack.npz", *tiny.unclipped_scenes(8))
     data, run, assets = tmp_path / "data", tmp_path / "run", tmp_path / "assets"
 
@@ -218,9 +218,11 @@ def test_from_pack_to_figures(cli, tmp_path):
     assert figures["reference_pictures"] == 6 and figures["reference_pixels"] == 6 * (32 * 32 - 3 * 4)
     assert figures["bank_psnr"] > 10 and figures["full_reference_psnr"] > 10
     assert figures["bytes"] == bank.stat().st_size
-    options = ("--encoder", encoder, "--entries", 64, "--group", 4, "--batch", 2, "--steps", 2)
-    assert "2 steps" in call("train", "reconstruct", data, *options, "-o", run / "reconstruct")
-    write_shared(assets, encoder, run / "reconstruct" / "reconstructor.safetensors")
+    options = ("--encoder", encoder, "--entries", 64, "--group", 4, "--steps", 2)
+    assert "2 steps" in call("train", "light", data, *options, "-o", run / "light")
+    assert "2 steps" in call("train", "reconstruct", data, "--batch", 2, "--steps", 2, "-o", run / "reconstruct")
+    parts = encoder, run / "light" / "light.safetensors", run / "reconstruct" / "reconstructor.safetensors"
+    write_shared(assets, *parts)
 
     result = json.loads(call("evaluate", data, "--split", "test", "--assets", assets, "--json"))
     assert len(result["images"]) == 2 and {"psnr", "ssim", "images"} <= result.keys()
@@ -239,17 +241,17 @@ def test_from_pack_to_figures(cli, tmp_path):
     assert cli("evaluate", data, "--split", "val", "--assets", assets)[0] == 2
     code, out, err = cli("evaluate", data, "--camera", "sony-slt-a57", "--assets", assets)
     assert (code, out) == (2, "") and "holds pictures of olympus-e-pl6" in err
-    wrong = ("train", "reconstruct", data, "--encoder", run / "reconstruct" / "reconstructor.safetensors")
+    wrong = ("train", "light", data, "--encoder", run / "reconstruct" / "reconstructor.safetensors")
     code, out, err = cli(*wrong, "-o", run / "other")
     assert (code, out) == (2, "") and "holds no encoder" in err and not (run / "other").exists()
 
 
-def write_shared(assets: Path, encoder: Path, reconstructor: Path) -> None:
-    from priorraw.assets import ENCODER, RECONSTRUCTOR, write_asset
+def write_shared(assets: Path, encoder: Path, *parts: Path) -> None:
+    from priorraw.assets import ENCODER, RECONSTRUCTOR, RECONSTRUCTOR_PARTS, load_model, save_part, write_asset
 
-    for name, path in ((ENCODER, encoder), (RECONSTRUCTOR, reconstructor)):
-        (assets / name).parent.mkdir(parents=True, exist_ok=True)
-        (assets / name).write_bytes(path.read_bytes())
+    (assets / "shared").mkdir(parents=True, exist_ok=True)
+    (assets / ENCODER).write_bytes(encoder.read_bytes())
+    save_part(load_model([encoder, *parts]), RECONSTRUCTOR_PARTS, assets / RECONSTRUCTOR)
     write_asset(assets, tiny.CAMERA, ["a test"], {})
 
 
@@ -259,9 +261,9 @@ def write_shared(assets: Path, encoder: Path, reconstructor: Path) -> None:
         (("train", "search", "{d}", "-o", "o", "--learning-rate", "-1"), "learning-rate"),
         (("train", "search", "{d}", "-o", "o", "--steps", "0"), "steps"),
         (("train", "search", "none", "-o", "o"), "none: no such folder"),
-        (("train", "reconstruct", "{d}", "-o", "o", "--encoder", "none"), "none: not found; train it first"),
-        (("train", "reconstruct", "{d}", "-o", "o", "--encoder", "none", "--entries", "0"), "entries"),
-        (("train", "reconstruct", "{d}", "-o", "o", "--encoder", "none", "--without", "light"), "without"),
+        (("train", "light", "{d}", "-o", "o", "--encoder", "none"), "none: not found; train it first"),
+        (("train", "light", "{d}", "-o", "o", "--encoder", "none", "--entries", "0"), "entries"),
+        (("train", "reconstruct", "{d}", "-o", "o", "--batch", "0"), "batch"),
         (("bank", "build", "{d}", "-o", "o", "--encoder", "none"), "none: not found"),
         (("evaluate", "{d}", "--assets", "none"), "none: no such asset folder"),
         (("evaluate", "{d}", "--split", "val"), "holds no pairs in split 'val'; it has test"),

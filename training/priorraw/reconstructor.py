@@ -46,9 +46,10 @@ class Reconstructor(nn.Module):
         self.join = nn.Conv2d(config.detail + inputs, 32, 1)
         self.head = nn.Conv2d(32, 3, 1)
         self.error_head = nn.Conv2d(32, 1, 1)
-        for head, bias in ((self.head, 0.0), (self.error_head, -6.0)):
-            nn.init.zeros_(head.weight)  # so that training starts at the closed-form inverse
-            nn.init.constant_(head.bias, bias)
+        for parameter in (*self.head.parameters(), self.error_head.weight):
+            nn.init.zeros_(parameter)  # so that training starts at the closed-form inverse
+        assert self.error_head.bias is not None
+        nn.init.constant_(self.error_head.bias, -6.0)  # an error of 0.25 %
 
     def forward(self, srgb: Tensor, transform: Tensor) -> tuple[Tensor, Tensor]:
         """Linear raw-RGB (N, 3, H, W) in (0, 1), and the logarithm of its expected error (N, 1, H, W).
