@@ -81,12 +81,16 @@ def _photograph(demo: Demo) -> str:
     return f'{notes}<div class="grid two">{"".join(large)}</div><div class="grid">{"".join(small)}</div>'
 
 
+def _mean(rebuilt: Reconstruction) -> float:
+    return float(rebuilt.reliability.mean(dtype="float64"))
+
+
 def _reliability(rebuilt: Reconstruction) -> str:
     return _figure(
         pictures.png_uri(pictures.reliability_colours(rebuilt.reliability)),
         "Reliability",
-        f"How sure the prior was of each pixel; mean {rebuilt.reliability.mean(dtype='float64'):.2f}.",
-        _legend("reliability", "0, a guess", "1, known"),
+        f"How far each pixel may be off: 0.5 stands for 1 % of full scale, 0.9 for 0.1 %. Mean {_mean(rebuilt):.2f}.",
+        _legend("reliability", "0, far off", "1, exact"),
     )
 
 
