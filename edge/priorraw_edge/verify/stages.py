@@ -8,25 +8,25 @@ import torch
 from torch import Tensor
 
 # What passes, by stage: largest absolute error and least PSNR in dB. A maximum says little about fp16, whose
-# errors crowd where values are near 1; the PSNR tells the whole output. Beside each, observed on three photographs
-# in 256-pixel tiles, K = 5,000, trained encoder. Half an 8-bit code is 2e-3, half a 14-bit code 3e-5.
+# errors crowd where values are near 1; the PSNR tells the whole output. Beside each, observed with the shipped
+# sony-imx135 on its sample photograph (raw-RGB). Half an 8-bit code is 2e-3, half a 14-bit code 3e-5.
 BOUNDS = {
     "golden outputs": (2e-5, 100.0),  # equal: made on the same machine
     "exported program": (1e-6, 120.0),  # equal: the same kernels
-    "xnnpack .pte": (2e-5, 100.0),  # 1.2e-6: other kernels, another order of sums
-    "fp32 package": (1e-5, 110.0),  # 1.1e-6, 133 dB
+    "xnnpack .pte": (2e-5, 100.0),  # 5.4e-7, 146 dB: other kernels, another order of sums
+    "fp32 package": (1e-5, 110.0),  # 1.1e-6, 133 dB on random weights
     "fp32 package, rounded": (1e-5, 110.0),  # the same: nothing is typed fp16
-    "mixed package": (1e-3, 80.0),  # 1.1e-5, 114 dB: weights in fp16, values in fp32
-    "mixed package, rounded": (5e-3, 70.0),  # 7.0e-4, 84 dB
-    "fp16 package": (5e-3, 65.0),  # 6.2e-4, 79 dB
-    "fp16 package, rounded": (1e-2, 60.0),  # 2.8e-3, 72 dB
+    "mixed package": (1e-3, 80.0),  # 1.0e-4, 123 dB: weights in fp16, values in fp32
+    "mixed package, rounded": (5e-3, 70.0),  # 6.0e-4, 84 dB
+    "fp16 package": (5e-3, 65.0),  # 5.6e-4, 78 dB
+    "fp16 package, rounded": (1e-2, 60.0),  # 3.4e-3, 71 dB
 }
-# The reliability is the peak of a softmax, which magnifies the error of fp16 features by the logit scale.
+# The reliability takes the logarithm of a small error and magnifies what fp16 weights do to it.
 RELIABILITY_BOUNDS = BOUNDS | {
-    "mixed package": (5e-3, 60.0),  # 9.7e-4, 68 dB
-    "mixed package, rounded": (2e-2, 55.0),  # 4.6e-3, 62 dB
-    "fp16 package": (5e-3, 60.0),  # 1.0e-3, 68 dB
-    "fp16 package, rounded": (2e-2, 55.0),  # 4.9e-3, 62 dB
+    "mixed package": (2e-3, 70.0),  # 2.7e-4, 82 dB
+    "mixed package, rounded": (5e-3, 65.0),  # 6.5e-4, 76 dB
+    "fp16 package": (5e-3, 65.0),  # 5.0e-4, 74 dB
+    "fp16 package, rounded": (1e-2, 60.0),  # 1.2e-3, 71 dB
 }
 
 
