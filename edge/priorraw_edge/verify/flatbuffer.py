@@ -1,5 +1,6 @@
 """What a .pte says of itself without being run: used where its delegate exists on other systems only."""
 
+import struct
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,18 +18,22 @@ class ProgramShape:
     outputs: list[list[int]]
 
 
+@dataclass(frozen=True)
+class Delegate:
+    """What a .pte hands to a backend: its name, the bytes that it loads, and its compile specs by key."""
+
+    backend: str
+    blob: bytes
+    specs: dict[str, bytes]
+
+
 def read_program(path: Path) -> ProgramShape:
     """Parse the flatbuffer of a .pte.
 
     Raises:
         InputError: it is none.
     """
-    from executorch.exir._serialize._program import deserialize_pte_binary
-
-    try:
-        plan: Any = deserialize_pte_binary(path.read_bytes()).program.execution_plan[0]
-    except (OSError, ValueError, AssertionError, RuntimeError, IndexError) as error:
-        raise InputError(f"{path}: not an ExecuTorch program ({error}); export the bundle again") from None
+    plan = _deserialize(path).program.execution_plan[0]
 
     def shapes(indices: list[int]) -> list[list[int]]:
         return [list(plan.values[i].val.sizes) for i in indices]
@@ -39,6 +44,45 @@ def read_program(path: Path) -> ProgramShape:
         shapes(plan.inputs),
         shapes(plan.outputs),
     )
+
+
+def read_delegates(path: Path) -> list[Delegate]:
+    """The delegates of a .pte in the order of the program.
+
+    Raises:
+        InputError: it is none.
+    """
+    program = _deserialize(path).program  # segments are back in place: every blob is inline
+    return [
+        Delegate(
+            delegate.id,
+            bytes(program.backend_delegate_data[delegate.processed.index].data),
+            {spec.key: bytes(spec.value) for spec in delegate.compile_specs},
+        )
+        for delegate in program.execution_plan[0].delegates
+    ]
+
+
+def delegate_blob(path: Path) -> bytes:
+    """The bytes that the backend of a .pte with one delegate loads; XNNPACK's weights lie in `named_data`.
+
+    Raises:
+        InputError: no .pte, or not one delegate.
+    """
+    delegates = read_delegates(path)
+    if len(delegates) != 1:
+        raise InputError(f"{path}: {len(delegates)} delegates, expected one; export the bundle again")
+    return delegates[0].blob
+
+
+def named_data(path: Path) -> dict[str, bytes]:
+    """What delegates look up by key at run time, as XNNPACK does its weights (by their sha256).
+
+    Raises:
+        InputError: it is no .pte.
+    """
+    data = _deserialize(path).named_data
+    return {} if data is None else {key: bytes(data.buffers[e.buffer_index]) for key, e in data.pte_data.items()}
 
 
 def structure_faults(path: Path, described: dict[str, Any], backend: str) -> list[str]:
@@ -54,3 +98,16 @@ def structure_faults(path: Path, described: dict[str, Any], backend: str) -> lis
         if found != expected:
             faults.append(f"{kind} {found}, expected {expected}")
     return faults
+
+
+def _deserialize(path: Path) -> Any:
+    """ExecuTorch's own PTEFile of a .pte with at least one method."""
+    from executorch.exir._serialize._program import deserialize_pte_binary
+
+    try:
+        file: Any = deserialize_pte_binary(path.read_bytes())
+        if not file.program.execution_plan:
+            raise ValueError("it holds no method")
+    except (OSError, ValueError, AssertionError, RuntimeError, IndexError, TypeError, struct.error) as error:
+        raise InputError(f"{path}: not an ExecuTorch program ({error}); export the bundle again") from None
+    return file
