@@ -1,9 +1,8 @@
-"""The registry of targets, and the checks that need no heavy import."""
+"""The registry of targets: what each is for, takes, writes and needs. Imports nothing heavy."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
-from importlib.util import find_spec
 from typing import Any
 
 from priorraw.errors import InputError
@@ -11,19 +10,35 @@ from priorraw.errors import InputError
 # `priorraw.model`'s ALIGN and HALO; not imported, since a wrong argument is refused before torch is loaded.
 TILE_MULTIPLE = 8
 TILE_MARGIN = 48
+SMALLEST_TILE = 2 * TILE_MARGIN + TILE_MULTIPLE  # leaves pixels inside the halo
 DEFAULT_TILE = 256
-LARGEST_TILE = 1024  # the lookup's half-resolution tokens in chunks: beyond it the programs grow without gain
+LARGEST_TILE = 1024  # beyond it a program's memory grows and the share of the halo hardly falls
+
+PROGRAMS = ("scene.pte", "tile.pte")
+EXECUTORCH = ("torch", "executorch")
 
 
 @dataclass(frozen=True)
 class Target:
-    """A way to run on a device: what it takes, and the module of this package that converts."""
+    """A way to run on a device, as data; `module` holds `convert(programs, folder, precision) -> Converted`."""
 
     name: str
+    aliases: tuple[str, ...]
     description: str
-    packages: tuple[str, ...]  # import names that the conversion needs
+    device: str  # what runs it
+    files: tuple[str, ...]  # the programs that it writes
     precisions: tuple[str, ...]  # the first is the default
-    module: str  # holds `convert(programs, folder, precision) -> Converted`
+    packages: tuple[str, ...]  # distributions that the conversion needs
+    module: str
+    backend: str = ""  # name of the ExecuTorch delegate; "": none
+    runs: str = ""  # what runs the programs for verification: executorch, mil or onnxruntime
+    why_not_run: str = ""  # why nothing does, where `runs` is ""
+    run_packages: tuple[str, ...] = ()  # distributions that running needs, beyond those of the conversion
+    extra: str = ""  # of our distribution, installs `packages`
+    tools: tuple[str, ...] = ("flatc",)  # programs that the conversion calls
+    sdk: str = ""  # environment variable that names the folder of a vendor's SDK
+    tile: int = DEFAULT_TILE  # side in pixels where none is asked for
+    tiles: tuple[int, int] = (SMALLEST_TILE, LARGEST_TILE)
 
     @property
     def convert(self) -> Callable[..., Any]:
@@ -31,59 +46,170 @@ class Target:
         return import_module(self.module).convert
 
 
-TARGETS = {
-    target.name: target
-    for target in (
-        Target(
-            "xnnpack",
-            "ExecuTorch programs for CPUs: Android, Linux boxes",
-            ("torch", "executorch"),
-            ("fp32",),
-            "priorraw_edge.export.xnnpack",
-        ),
-        Target(
-            "coreml",
-            "Core ML packages and Core ML delegate programs, iOS 17",
-            ("torch", "executorch", "coremltools"),
-            ("mixed", "fp32", "fp16"),
-            "priorraw_edge.export.coreml",
-        ),
-    )
-}
+_ALL = (
+    Target(
+        "xnnpack",
+        ("android", "cpu", "arm", "arm64", "aarch64", "linux"),
+        "ExecuTorch programs with the XNNPACK delegate",
+        "any CPU: Android, Linux boxes",
+        PROGRAMS,
+        ("fp32", "int8"),
+        (*EXECUTORCH, "torchao"),
+        "priorraw_edge.export.xnnpack",
+        backend="XnnpackBackend",
+        runs="executorch",
+    ),
+    Target(
+        "coreml",
+        ("ios", "apple", "iphone", "macos", "mlpackage"),
+        "Core ML packages, and ExecuTorch programs with the Core ML delegate",
+        "Apple devices from iOS 17 and macOS 14 on",
+        ("scene.mlpackage", "tile.mlpackage", *PROGRAMS),
+        ("mixed", "fp32", "fp16", "int8", "pal8", "pal6", "pal4"),
+        (*EXECUTORCH, "coremltools"),
+        "priorraw_edge.export.coreml",
+        backend="CoreMLBackend",
+        runs="mil",
+    ),
+    Target(
+        "vulkan",
+        ("gpu", "adreno", "mali"),
+        "ExecuTorch programs with the Vulkan delegate",
+        "GPUs of Android phones and of Linux boxes",
+        PROGRAMS,
+        ("fp32", "fp16"),
+        EXECUTORCH,
+        "priorraw_edge.export.vulkan",
+        backend="VulkanBackend",
+        why_not_run="needs a Vulkan device and an ExecuTorch runtime built with the Vulkan backend",
+    ),
+    Target(
+        "portable",
+        ("reference", "generic", "mcu"),
+        "ExecuTorch programs without a delegate: the reference kernels, slow and the same everywhere",
+        "whatever ExecuTorch compiles for",
+        PROGRAMS,
+        ("fp32",),
+        EXECUTORCH,
+        "priorraw_edge.export.portable",
+        runs="executorch",
+        tile=128,  # a second a tile; the largest is half a minute
+    ),
+    Target(
+        "openvino",
+        ("intel", "ov"),
+        "ExecuTorch programs with the OpenVINO delegate",
+        "Intel CPUs of the kind that exports, with the same OpenVINO",
+        PROGRAMS,
+        ("auto",),
+        (*EXECUTORCH, "openvino", "nncf"),
+        "priorraw_edge.export.openvino",
+        backend="OpenvinoBackend",
+        runs="executorch",
+        extra="openvino",
+    ),
+    Target(
+        "arm-tosa",
+        ("tosa",),
+        "TOSA 1.0 programs (FP profile), the form that Arm's compilers read",
+        "Arm NPUs and GPUs, through a TOSA compiler",
+        ("scene.tosa", "tile.tosa"),
+        ("fp32",),
+        (*EXECUTORCH, "tosa-tools"),
+        "priorraw_edge.export.arm",
+        why_not_run="a compiler's input; the tests run it in Arm's reference model",
+        extra="arm",
+    ),
+    Target(
+        "arm-vgf",
+        ("vgf", "neural-accelerator"),
+        "ExecuTorch programs with the VGF delegate",
+        "Arm GPUs with the Vulkan ML extensions",
+        PROGRAMS,
+        ("fp32",),
+        (*EXECUTORCH, "tosa-tools", "ai_ml_sdk_model_converter"),
+        "priorraw_edge.export.arm",
+        backend="VgfBackend",
+        why_not_run="needs a Vulkan device with Arm's ML extensions",
+        extra="arm",
+        tools=("flatc", "model-converter"),
+    ),
+    Target(
+        "qnn",
+        ("qualcomm", "hexagon", "htp", "snapdragon"),
+        "ExecuTorch programs with the Qualcomm delegate; written from its documentation, never run by us",
+        "Hexagon NPUs of Snapdragon phones",
+        PROGRAMS,
+        ("fp16",),
+        (*EXECUTORCH, "py-cpuinfo"),
+        "priorraw_edge.export.qnn",
+        backend="QnnBackend",
+        why_not_run="needs a Snapdragon device and Qualcomm's SDK",
+        sdk="QNN_SDK_ROOT",
+    ),
+    Target(
+        "onnx",
+        ("onnxruntime", "ort"),
+        "ONNX programs, for comparison with other run times",
+        "whatever ONNX Runtime runs on",
+        ("scene.onnx", "tile.onnx"),
+        ("fp32",),
+        ("torch", "onnx", "onnxscript"),
+        "priorraw_edge.export.onnx",
+        runs="onnxruntime",
+        run_packages=("onnxruntime",),
+        extra="onnx",
+        tools=(),
+    ),
+)
+TARGETS = {target.name: target for target in _ALL}
+ALIASES = {alias: target.name for target in _ALL for alias in target.aliases}
 
 
 def find_target(name: str) -> Target:
-    """The target of that name.
+    """The target of that name or alias, in any case.
 
     Raises:
         InputError: there is none.
     """
-    if name not in TARGETS:
+    asked = name.lower().replace("_", "-")
+    asked = ALIASES.get(asked, asked)
+    if asked not in TARGETS:
         from difflib import get_close_matches
 
-        near = get_close_matches(name.lower(), TARGETS, n=1)
-        hint = f"did you mean {near[0]}? " if near else ""
+        near = get_close_matches(asked, [*TARGETS, *ALIASES], n=1)
+        meant = near and ALIASES.get(near[0], near[0])
+        hint = f"did you mean {meant}? " if meant else ""
         raise InputError(f"--target {name!r}: unknown; {hint}known: {', '.join(TARGETS)}")
-    return TARGETS[name]
+    return TARGETS[asked]
 
 
-def check_request(target: Target, tile: int, precision: str | None) -> str:
-    """Refuse what the target cannot take; return the precision to use.
+def check_request(target: Target, tile: int | None, precision: str | None) -> str:
+    """Refuse what the target cannot take or what it lacks on this machine; return the precision to use.
 
     Raises:
-        InputError: tile side, precision or a missing package, each with its cure.
+        InputError: tile side, precision, a package, a tool or an SDK, each with its cure.
     """
-    if tile % TILE_MULTIPLE:
-        nearest = max(TILE_MULTIPLE, round(tile / TILE_MULTIPLE) * TILE_MULTIPLE)
-        raise InputError(f"--tile {tile}: not a multiple of {TILE_MULTIPLE}; take {nearest}")
-    if not 2 * TILE_MARGIN < tile <= LARGEST_TILE:
-        raise InputError(
-            f"--tile {tile}: {TILE_MARGIN} pixels a side are halo; take {2 * TILE_MARGIN + 8} to {LARGEST_TILE}"
-        )
+    from priorraw_edge.export.requirements import first_fault
+
+    check_tile(target, target.tile if tile is None else tile)
     precision = precision or target.precisions[0]
     if precision not in target.precisions:
         raise InputError(f"--precision {precision}: {target.name} takes {', '.join(target.precisions)}")
-    missing = [package for package in target.packages if find_spec(package) is None]
-    if missing:
-        raise InputError(f"target {target.name} needs {', '.join(missing)}: pip install {' '.join(missing)}")
+    if fault := first_fault(target):
+        raise InputError(f"target {target.name}: {fault}")
     return precision
+
+
+def check_tile(target: Target, tile: int) -> None:
+    """Refuse a tile side that the model or the target cannot take.
+
+    Raises:
+        InputError: it is so; the message says what to take.
+    """
+    least, most = target.tiles
+    if tile % TILE_MULTIPLE:
+        nearest = min(most, max(least, round(tile / TILE_MULTIPLE) * TILE_MULTIPLE))
+        raise InputError(f"--tile {tile}: not a multiple of {TILE_MULTIPLE}; take {nearest}")
+    if not least <= tile <= most:
+        raise InputError(f"--tile {tile}: {TILE_MARGIN} pixels a side are halo; take {least} to {most}")
