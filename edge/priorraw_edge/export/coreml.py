@@ -2,13 +2,16 @@
 
 Precisions of the packages: `fp16` is all that the neural engine runs; `mixed`, the default, keeps fp16 for
 convolutions and the lookup, where the time goes, and fp32 for the values of the picture itself (decode, closed
-form, logits, sigmoid) and for the scene program, whose error would tint a whole picture. Observed raw-RGB
-against PyTorch on a photograph, fp16 rounding between ops: fp32 170 dB, mixed 84 dB, fp16 72 dB.
+form, logits, sigmoid) and for the scene program, whose error would tint a whole picture. `int8`, `pal8`, `pal6` and
+`pal4` compute as `mixed` does with compressed weights (coreml_weights.py). Observed raw-RGB against PyTorch on a
+photograph, fp16 rounding between ops: fp32 170 dB, mixed 84 dB, fp16 72 dB.
+
+A delegate takes one precision for a whole program, so at `mixed` and below the tile program is fp16 throughout (71 dB)
+and the scene program fp32: whole fp16 it cost up to 3 dB against the true raw-RGB (51 dB against PyTorch on the
+worst of 101 test pictures, 71 dB on the median). Weights are compressed as in the packages. bundle.json says so in
+`delegate_precision`.
 """
 
-import json
-import re
-import uuid
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +21,14 @@ from executorch.backends.apple.coreml.partition import CoreMLPartitioner
 from executorch.exir import to_edge_transform_and_lower
 
 from priorraw_edge.export.converted import Converted
+from priorraw_edge.export.coreml_stable import (
+    models_inside,
+    parse_model,
+    stable_identifiers,
+    stable_model,
+    stable_models,
+)
+from priorraw_edge.export.coreml_weights import check_compressed, scheme_of
 from priorraw_edge.export.delegation import Delegation, check_delegation, delegation_of
 from priorraw_edge.export.programs import Program
 
@@ -25,39 +36,39 @@ DEPLOYMENT_TARGET = ct.target.iOS17
 MIXED_FP16_OPS = frozenset({"conv", "conv_transpose", "relu", "linear", "matmul", "softmax"})
 # Fails on `linear(x) + scalar` (the unit norm's epsilon): it indexes the shape of a scalar bias.
 UNUSABLE_PASSES = ("common::fuse_linear_bias",)
-MODEL_START = b"\x08\x08\x12"  # a serialised Core ML model: specificationVersion 8 (iOS 17), then its description
-UUID = re.compile(rb"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-MANIFEST = re.compile(rb'\{\s*"fileFormatVersion".*?"rootModelIdentifier"[^}]*\}', re.DOTALL)
 
 
 def convert(programs: list[Program], folder: Path, precision: str) -> Converted:
-    """Write NAME.mlpackage and NAME.pte (Core ML delegate, fp16) for each program.
+    """Write NAME.mlpackage and NAME.pte (Core ML delegate) for each program.
 
     Raises:
         DelegationError: work would be left outside the delegate.
+        CompressionError: weights were not compressed as `precision` says.
     """
-    files, delegation, delegated = {}, {}, {}
+    files, delegation, delegated, precisions = {}, {}, {}, {}
     for program in programs:
         files[program.name] = f"{program.name}.mlpackage"
         delegated[program.name] = f"{program.name}.pte"
+        precisions[program.name] = delegate_precision(program.name, precision)
         write_package(program, folder / files[program.name], precision)
-        data, delegation[program.name] = delegate_program(program)
+        data, delegation[program.name] = delegate_program(program, precision)
         (folder / delegated[program.name]).write_bytes(data)
-    return Converted(files, delegation, {"delegate_programs": delegated})
+    return Converted(files, delegation, {"delegate_programs": delegated, "delegate_precision": precisions})
 
 
 def write_package(program: Program, package: Path, precision: str) -> None:
-    """Convert and save one program as .mlpackage; the same program gives the same bytes."""
-    # A fresh pipeline each time: `ct.convert` takes the fp16 pass out of the one it is given for fp32.
-    passes = ct.PassPipeline.DEFAULT
-    passes.remove_passes(UNUSABLE_PASSES)
+    """Convert and save one program as .mlpackage; the same program gives the same bytes.
+
+    Raises:
+        CompressionError: weights were not compressed as `precision` says.
+    """
     model = ct.convert(
         program.exported.run_decompositions({}),
         inputs=[ct.TensorType(name=name, shape=tensor.shape) for name, tensor in program.inputs.items()],
         outputs=[ct.TensorType(name=name) for name in program.outputs],
         minimum_deployment_target=DEPLOYMENT_TARGET,
         compute_precision=compute_precision(program.name, precision),
-        pass_pipeline=passes,
+        pass_pipeline=ct.PassPipeline(pass_names(program.name, precision)),
         skip_model_load=True,
     )
     model.save(str(package))
@@ -65,93 +76,53 @@ def write_package(program: Program, package: Path, precision: str) -> None:
     specification.write_bytes(stable_model(specification.read_bytes()))
     manifest = package / "Manifest.json"
     manifest.write_bytes(stable_identifiers(manifest.read_bytes(), program.name))
+    scheme = scheme_of(program.name, precision)
+    if scheme:
+        check_compressed(program, parse_model(specification.read_bytes()), scheme, package.name)
+
+
+def pass_names(program: str, precision: str) -> list[str]:
+    """The graph passes of coremltools that make a program, in order."""
+    scheme = scheme_of(program, precision)
+    usable = [name for name in ct.PassPipeline.DEFAULT.passes if name not in UNUSABLE_PASSES]
+    return usable + (scheme.passes if scheme else [])
 
 
 def compute_precision(program: str, precision: str) -> Any:
     """coremltools' form of one of the target's precisions."""
-    if precision == "fp32" or (precision == "mixed" and program == "scene"):
-        return ct.precision.FLOAT32
     if precision == "fp16":
         return ct.precision.FLOAT16
+    if precision == "fp32" or program == "scene":
+        return ct.precision.FLOAT32
     return ct.transform.FP16ComputePrecision(lambda op: op.op_type in MIXED_FP16_OPS)
 
 
-def delegate_program(program: Program) -> tuple[bytes, Delegation]:
-    """The .pte of one program with a Core ML delegate, whole fp16: the delegate takes no finer choice."""
+def delegate_program(program: Program, precision: str) -> tuple[bytes, Delegation]:
+    """The .pte of one program with a Core ML delegate.
+
+    Raises:
+        DelegationError: work would be left outside the delegate.
+        CompressionError: weights were not compressed as `precision` says.
+    """
+    whole_fp32 = delegate_precision(program.name, precision).startswith("fp32")
     specs = CoreMLBackend.generate_compile_specs(
         minimum_deployment_target=DEPLOYMENT_TARGET,
-        compute_precision=ct.precision.FLOAT16,
-        pass_names=[name for name in ct.PassPipeline.DEFAULT.passes if name not in UNUSABLE_PASSES],
+        compute_precision=ct.precision.FLOAT32 if whole_fp32 else ct.precision.FLOAT16,
+        pass_names=pass_names(program.name, precision),
     )
     edge = to_edge_transform_and_lower(program.exported, partitioner=[CoreMLPartitioner(compile_specs=specs)])
     delegation = delegation_of(edge)
     check_delegation(program.name, delegation)
-    return stable_identifiers(stable_models(bytes(edge.to_executorch().buffer)), program.name), delegation
+    data = stable_identifiers(stable_models(bytes(edge.to_executorch().buffer)), program.name)
+    scheme = scheme_of(program.name, precision)
+    if scheme:
+        (model,) = models_inside(data)
+        check_compressed(program, model, scheme, f"{program.name}.pte")
+    return data, delegation
 
 
-def stable_model(data: bytes) -> bytes:
-    """A serialised Core ML model with its maps in order of their keys; the length stays.
-
-    Protobuf writes maps in an order that changes from process to process, unless told not to.
-    """
-    model = ct.proto.Model_pb2.Model()
-    model.ParseFromString(data)
-    return model.SerializeToString(deterministic=True)
-
-
-def stable_models(data: bytes) -> bytes:
-    """The same for each model inside `data`, a .pte: found by its first fields, its end by walking the fields."""
-    start = data.find(MODEL_START)
-    while start >= 0:
-        end = _model_end(data, start)
-        if end:
-            model = stable_model(data[start:end])
-            assert len(model) == end - start
-            data = data[:start] + model + data[end:]
-        start = data.find(MODEL_START, end or start + 1)
-    return data
-
-
-def _model_end(data: bytes, at: int) -> int | None:
-    """End of the message that starts at `at`: after its field 502, `mlProgram`; None where there is no model."""
-
-    def varint(at: int) -> tuple[int, int]:
-        value = shift = 0
-        while at < len(data):
-            value |= (data[at] & 0x7F) << shift
-            shift, at = shift + 7, at + 1
-            if data[at - 1] < 0x80 or shift > 63:
-                break
-        return value, at
-
-    at += 2
-    while at < len(data):
-        tag, at = varint(at)
-        length, at = varint(at)
-        if tag >> 3 not in (2, 502) or tag & 7 != 2 or at + length > len(data):
-            return None
-        at += length
-        if tag >> 3 == 502:
-            return at
-    return None
-
-
-def stable_identifiers(data: bytes, name: str) -> bytes:
-    """`data` with its random UUIDs replaced by ones that follow from `name`, at the same length.
-
-    Package manifests list their items by UUID, so the items are put in order of their paths first, and the new
-    UUIDs ascend: coremltools sorts and writes the manifest anew whenever it opens a package.
-    """
-    data = MANIFEST.sub(lambda match: _sorted_manifest(match.group()), data)
-    found = list(dict.fromkeys(UUID.findall(data)))
-    stable = sorted(str(uuid.uuid5(uuid.NAMESPACE_URL, f"priorraw:{name}:{n}")) for n in range(len(found)))
-    replacement = dict(zip(found, (text.encode() for text in stable), strict=True))
-    return UUID.sub(lambda match: replacement[match.group()], data)
-
-
-def _sorted_manifest(text: bytes) -> bytes:
-    manifest = json.loads(text)
-    items = sorted(manifest["itemInfoEntries"].items(), key=lambda item: item[1]["path"])
-    ordered = json.dumps(manifest | {"itemInfoEntries": dict(items)}, indent=4).encode()
-    assert len(ordered) == len(text), "a manifest written in another style would change the program's length"
-    return ordered
+def delegate_precision(program: str, precision: str) -> str:
+    """What the .pte of a program computes in, with its weights' scheme where they are compressed."""
+    scheme = scheme_of(program, precision)
+    values = "fp32" if precision == "fp32" or (program == "scene" and precision != "fp16") else "fp16"
+    return f"{values}, {scheme.name} weights" if scheme else values
