@@ -35,7 +35,7 @@ ASSET = "asset.json"
 
 @dataclass(frozen=True)
 class Prior:
-    """A model, the bank of one camera, and the hashes of the files that they came from."""
+    """A model, the bank of one camera, the hashes of the files that they came from, and what they reach."""
 
     model: PriorRAW
     bank: Bank
@@ -43,6 +43,7 @@ class Prior:
     encoder_sha256: str
     reconstructor_sha256: str
     bank_sha256: str
+    psnr: float | None = None  # dB, blind, on the camera's own test split; None where nobody measured it
 
     @property
     def color_matrix(self) -> np.ndarray:
@@ -90,7 +91,8 @@ def load_assets(camera: str, folder: Path | None = None) -> Prior:
         raise InputError(f"{folder}: no such asset folder; leave out --assets to use the shipped ones")
     if camera not in cameras_in(folder):
         raise InputError(unknown_camera(camera, cameras_in(folder)))
-    files = read_json(folder / camera / ASSET).get("files")
+    asset = read_json(folder / camera / ASSET)
+    files = asset.get("files")
     if not isinstance(files, dict):
         raise InputError(f"{folder / camera / ASSET}: lists no files; take the whole folder from one source")
     bank_name = f"{camera}/bank.safetensors"
@@ -101,7 +103,10 @@ def load_assets(camera: str, folder: Path | None = None) -> Prior:
     if bank.info.encoder_sha256 != hashes[ENCODER]:
         raise InputError(f"{folder / bank_name}: built with another encoder; build it again")
     model = load_model([folder / ENCODER, folder / RECONSTRUCTOR])
-    return Prior(model, bank, camera, hashes[ENCODER], hashes[RECONSTRUCTOR], hashes[bank_name])
+    measured = asset.get("measured", {}).get("test", {}).get(camera, {}).get("reconstructed", {})
+    return Prior(
+        model, bank, camera, hashes[ENCODER], hashes[RECONSTRUCTOR], hashes[bank_name], psnr=measured.get("psnr")
+    )
 
 
 def check_file(folder: Path, name: str, files: dict[str, Any]) -> None:

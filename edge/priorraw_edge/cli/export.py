@@ -6,14 +6,17 @@ from typing import Any
 
 import click
 
+CALIBRATED = {("xnnpack", "int8")}  # targets and precisions whose ranges are measured on photographs
+
 
 @click.command()
-@click.option("--target", required=True, metavar="TARGET", help="xnnpack (Android, Linux) or coreml (iOS 17).")
+@click.option("--target", required=True, metavar="TARGET", help="See: priorraw-edge targets.")
 @click.option("--camera", help="Camera whose bank the bundle carries; sony-imx135 by default.")
 @click.option("--assets", type=click.Path(path_type=Path), help="Asset folder; the shipped one by default.")
 @click.option("--out", "-o", type=click.Path(path_type=Path), help="Default: build/bundles/TARGET-CAMERA.")
-@click.option("--tile", type=int, help="Side of a tile in pixels, a multiple of 8; 256 by default.")
-@click.option("--precision", help="xnnpack: fp32; coreml: mixed (default), fp32, fp16.")
+@click.option("--tile", type=int, help="Side of a tile in pixels, a multiple of 8.")
+@click.option("--precision", help="See: priorraw-edge targets.")
+@click.option("--calibration", type=click.Path(path_type=Path), help="Folder of photographs that int8 ranges come from.")
 @click.option("--golden", type=click.Path(path_type=Path), help="Photograph for the bundle's self-test.")
 @click.option("--json", "as_json", is_flag=True, help="Print bundle.json.")
 def command(
@@ -23,32 +26,48 @@ def command(
     out: Path | None,
     tile: int | None,
     precision: str | None,
+    calibration: Path | None,
     golden: Path | None,
     as_json: bool,
 ) -> int:
     """Lower the model for a device and write a bundle: programs, prior bank, self-test, bundle.json."""
-    from priorraw_edge.export.targets import DEFAULT_TILE, check_request, find_target
+    from priorraw.errors import InputError
+
+    from priorraw_edge.export.targets import check_request, find_target
 
     chosen = find_target(target)
-    tile = DEFAULT_TILE if tile is None else tile
     precision = check_request(chosen, tile, precision)
+    tile = chosen.tile if tile is None else tile
+    calibrated = (chosen.name, precision) in CALIBRATED
+    if calibration is not None and not calibrated:
+        raise InputError(f"--calibration: {chosen.name} {precision} measures no ranges; leave it out")
 
     from priorraw.assets import load_assets
     from priorraw.progress import say
 
     from priorraw_edge.export.bundle import export_bundle
+    from priorraw_edge.export.calibration import calibration_inputs
     from priorraw_edge.export.delegation import DelegationError
+    from priorraw_edge.export.quantize import QuantizationError
     from priorraw_edge.runtime.engine import DEFAULT_CAMERA
-    from priorraw_edge.verify.mil import UncoveredOpError
-    from priorraw_edge.verify.verify import ParityError, measure_bundle
+    from priorraw_edge.verify.mil_ops import UncoveredOpError
+    from priorraw_edge.verify.verify import ParityError, measure_bank
 
     prior = load_assets(camera or DEFAULT_CAMERA, assets)
-    out = out or Path("build/bundles") / f"{chosen.name}-{prior.camera}"
+    out = out or Path("build/bundles") / f"{chosen.name}-{precision}-{prior.camera}"
+    photographs = calibration_inputs(calibration, tile) if calibrated else None
     try:
         manifest = export_bundle(
-            prior, chosen, out, tile=tile, precision=precision, golden=golden, measure=measure_bundle
+            prior,
+            chosen,
+            out,
+            tile=tile,
+            precision=precision,
+            golden=golden,
+            calibration=photographs,
+            measure=measure_bank,
         )
-    except (DelegationError, ParityError, UncoveredOpError) as error:
+    except (DelegationError, ParityError, QuantizationError, UncoveredOpError) as error:
         say(f"priorraw-edge: export refused: {error}")
         return 1
     if as_json:

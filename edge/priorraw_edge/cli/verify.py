@@ -7,63 +7,96 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
+    from priorraw_edge.verify.cases import Case
     from priorraw_edge.verify.verify import Report
 
 
 @click.command()
 @click.argument("bundle", type=click.Path(path_type=Path))
 @click.option("--photo", "photos", multiple=True, type=click.Path(path_type=Path), help="Repeatable.")
+@click.option(
+    "--images",
+    type=click.Path(path_type=Path),
+    help="Folder of photographs, or a pair dataset: then the PSNR lost against the true RAW is measured.",
+)
+@click.option("--camera", help="The only bank to look at; all by default.")
+@click.option("--bound", type=click.FloatRange(0, 200), help="Least dB of the lowered raw-RGB, for the precision's own.")
 @click.option("--assets", type=click.Path(path_type=Path), help="Asset folder; the shipped one by default.")
+@click.option("--html", type=click.Path(path_type=Path), help="Write the report as a page too.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
-def command(bundle: Path, photos: tuple[Path, ...], assets: Path | None, as_json: bool) -> int:
-    """Prove that BUNDLE computes what PyTorch computes, on its golden picture and on photographs.
+def command(
+    bundle: Path,
+    photos: tuple[Path, ...],
+    images: Path | None,
+    camera: str | None,
+    bound: float | None,
+    assets: Path | None,
+    html: Path | None,
+    as_json: bool,
+) -> int:
+    """Prove that BUNDLE computes what PyTorch computes, on its golden picture, photographs and edge tiles.
 
-    Without --photo the sample pictures of the assets are used. Exit code 1: a stage is beyond its bound.
+    Without --photo and --images the sample pictures of the assets are used. Exit code 1: a stage is beyond its bound;
+    the first operator that departs is named.
     """
     from priorraw.progress import say
 
-    from priorraw_edge.export.golden import sample_pictures
-    from priorraw_edge.runtime.picture import read_picture
-    from priorraw_edge.verify.mil import UncoveredOpError
+    from priorraw_edge.verify.mil_ops import UncoveredOpError
     from priorraw_edge.verify.verify import verify_bundle
 
-    pictures = {str(path): read_picture(path).srgb for path in photos or sample_pictures()}
     try:
-        report = verify_bundle(bundle, pictures, assets)
+        report = verify_bundle(
+            bundle, lambda tile: _cases(photos, images, tile), assets, camera=camera, raw_bound=bound
+        )
     except UncoveredOpError as error:
         say(f"priorraw-edge: cannot prove this bundle: {error}")
         return 1
+    if html:
+        from priorraw_edge.verify.report import write_page
+
+        write_page(report, bundle.name, html)
     if as_json:
         click.echo(json.dumps(report.to_json(), indent=2))
     else:
-        _table(report)
+        _tables(report)
     return 0 if report.passed else 1
 
 
-def _table(report: "Report") -> None:
+def _cases(photos: tuple[Path, ...], images: Path | None, tile: int) -> "list[Case]":
+    from priorraw_edge.export.golden import sample_pictures
+    from priorraw_edge.runtime.picture import read_picture
+    from priorraw_edge.verify.cases import folder_cases, photograph_case
+
+    cases = folder_cases(images, tile) if images else []
+    chosen = photos or (() if images else sample_pictures())
+    return cases + [photograph_case(path.name, read_picture(path).srgb, tile) for path in chosen]
+
+
+def _tables(report: "Report") -> None:
     from rich import box
     from rich.console import Console
     from rich.table import Table
 
-    for picture in dict.fromkeys(c.picture for c in report.comparisons):
-        table = Table(
-            title=f"{report.target} {report.precision}, {report.camera}: {picture}",
-            box=box.SIMPLE,
-            pad_edge=False,
-            padding=(0, 1, 0, 0),
-        )
-        for title in ("stage", "output"):
-            table.add_column(title, no_wrap=True)
-        for title in ("max", "mean", "PSNR", "bound", ""):
-            table.add_column(title, justify="right", no_wrap=True)
-        comparisons = [c for c in report.comparisons if c.picture == picture]
-        for c in sorted(comparisons, key=lambda c: c.stage):
-            stage = c.stage.removeprefix(f"{report.precision} ")
-            psnr = "equal" if c.psnr is None else f"{c.psnr:.1f}"
-            bound = f"{c.max_bound:.0e} {c.psnr_bound:.0f} dB"
-            errors = (f"{c.max_error:.1e}", f"{c.mean_error:.1e}")
-            table.add_row(stage, c.output, *errors, psnr, bound, "pass" if c.passed else "FAIL")
-        Console().print(table)
-    for fault in report.faults:
-        click.echo(f"FAIL {fault}")
+    from priorraw_edge.verify.report import summary_rows
+
+    table = Table(title=f"{report.target}, {report.precision}", box=box.SIMPLE, pad_edge=False, padding=(0, 1, 0, 0))
+    header, rows = summary_rows(report)
+    for i, title in enumerate(header):
+        table.add_column(title, no_wrap=True, justify="left" if i < 2 else "right")
+    for row in rows:
+        table.add_row(*row)
+    Console().print(table)
+    for camera, comparisons in report.comparisons.items():
+        for c in comparisons:
+            if not c.passed:
+                click.echo(
+                    f"FAIL {camera}, {c.picture}, {c.stage}, {c.output}: {c.psnr:.1f} dB, bound {c.bound:.0f} dB, "
+                    f"largest error {c.max_error:.1e}"
+                )
+    for line in report.faults:
+        click.echo(f"FAIL {line}")
+    for line in report.culprits:
+        click.echo(f"first to depart: {line}")
+    for line in report.notes:
+        click.echo(f"note: {line}")
     click.echo("all stages pass" if report.passed else "verification failed")

@@ -1,4 +1,7 @@
-"""The bundle: one folder with programs, bank, golden pictures and bundle.json, written whole or not at all."""
+"""The bundle: one folder with programs, banks, golden pictures and bundle.json, written whole or not at all.
+
+One pair of programs serves any number of cameras: a bank is data that the scene program takes as input.
+"""
 
 import time
 from collections.abc import Callable
@@ -7,23 +10,25 @@ from pathlib import Path
 from typing import Any
 
 from priorraw.assets import Prior
-from priorraw.files import atomic_folder, sha256, write_json
-from priorraw.model import ALIGN, HALO, THUMBNAIL
+from priorraw.errors import InputError
+from priorraw.files import atomic_file, atomic_folder, sha256, write_json
+from priorraw.model import ALIGN, HALO, THUMBNAIL, PriorRAW
 from priorraw.progress import say
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from priorraw_edge.export.converted import Converted
 from priorraw_edge.export.golden import golden_picture
-from priorraw_edge.export.programs import BANK_TENSORS, Program, bank_tensors, picture_inputs, run_eager, trace
+from priorraw_edge.export.programs import Program, bank_tensors, picture_inputs, run_eager, trace
 from priorraw_edge.export.targets import Target
 
-BUNDLE, BANK, GOLDEN = "bundle.json", "bank.safetensors", "golden/golden.safetensors"
+BUNDLE = "bundle.json"
 GOLDEN_TENSORS = ("thumbnail", "tile", "scene", "raw", "reliability")
-FORMAT = 1
+FORMAT = 2
 
-# Measures a finished folder against PyTorch; returns the entry `parity` of bundle.json, or raises.
-Measure = Callable[[Path, Prior, dict[str, Tensor]], dict[str, Any]]
+# Measures the bank of one camera in a folder against PyTorch, as its manifest describes it; returns the entry
+# `parity` of that bank, or raises.
+Measure = Callable[[Path, dict[str, Any], str, PriorRAW], dict[str, Any]]
 
 
 def export_bundle(
@@ -34,11 +39,15 @@ def export_bundle(
     tile: int,
     precision: str,
     golden: Path | None = None,
+    calibration: list[dict[str, Tensor]] | None = None,
     measure: Measure | None = None,
 ) -> dict[str, Any]:
     """Lower the model of `prior` for `target` and write the bundle `out`; returns bundle.json's content.
 
     The arguments have passed `targets.check_request`. A failure leaves no folder behind.
+
+    Args:
+        calibration: `picture_inputs` of photographs, for precisions whose ranges are measured.
 
     Raises:
         InputError: `out` is not ours to replace, or the golden photograph cannot be read.
@@ -46,27 +55,105 @@ def export_bundle(
     """
     clock = _Clock()
     with atomic_folder(out, BUNDLE) as folder:
-        tensors = run_eager(prior, picture_inputs(golden_picture(golden), tile))
-        programs = trace(prior, tensors)
+        tensors = run_eager(prior.model, bank_tensors(prior.bank), picture_inputs(golden_picture(golden), tile))
+        programs = trace(prior.model, tensors)
         clock.say("traced scene and tile programs")
-        converted = target.convert(programs, folder, precision)
+        options = {} if calibration is None else {"calibration": _calibration(prior, calibration)}
+        converted = target.convert(programs, folder, precision, **options)
         clock.say(f"lowered for {target.name}, {precision}")
-        (folder / GOLDEN).parent.mkdir()
-        _save(bank_tensors(prior), folder / BANK)
-        _save({name: tensors[name].contiguous() for name in GOLDEN_TENSORS}, folder / GOLDEN)
         manifest = _manifest(prior, target, tile, precision, programs, converted)
+        manifest["banks"] = {prior.camera: _write_bank(folder, prior, tensors)}
         manifest |= _file_entries(folder)
-        write_json(folder / BUNDLE, manifest)
         if measure is not None:
-            manifest["parity"] = measure(folder, prior, tensors)
-            write_json(folder / BUNDLE, manifest)
+            manifest["banks"][prior.camera]["parity"] = measure(folder, manifest, prior.camera, prior.model)
             clock.say("compared with PyTorch on the golden picture")
+        write_json(folder / BUNDLE, manifest)
     return manifest
 
 
-def _save(tensors: dict[str, Tensor], path: Path) -> None:
-    save_file(tensors, path)
-    path.chmod(0o644)  # safetensors leaves it readable by its owner alone
+def add_bank(folder: Path, manifest: dict[str, Any], prior: Prior, measure: Measure) -> dict[str, Any]:
+    """Put the bank of `prior` into the bundle `folder`, proved on the bundle's golden picture; returns bundle.json.
+
+    bundle.json changes last and at once: a bundle that was interrupted is the one it was.
+
+    Args:
+        manifest: bundle.json of the folder, checked by `verify.read_bundle`.
+
+    Raises:
+        InputError: made for another model, another number of entries than the programs take, or there is one.
+        ParityError: with this bank the programs differ from PyTorch.
+    """
+    camera = prior.camera
+    if camera in manifest["banks"]:
+        raise InputError(f"{folder}: holds a bank of {camera} already; take that out with: priorraw-edge bundle remove")
+    _check_bank(folder, manifest, prior)
+    first = manifest["banks"][manifest["camera"]]
+    golden = load_file(folder / first["golden"])
+    inputs = {name: golden[name] for name in ("thumbnail", "tile")}
+    tensors = run_eager(prior.model, bank_tensors(prior.bank), inputs)
+    entry = _write_bank(folder, prior, tensors)
+    try:
+        manifest = manifest | {"banks": manifest["banks"] | {camera: entry}}
+        manifest |= _file_entries(folder)
+        entry["parity"] = measure(folder, manifest, camera, prior.model)
+        write_json(folder / BUNDLE, manifest)
+    except BaseException:
+        for name in (entry["file"], entry["golden"]):
+            (folder / name).unlink(missing_ok=True)
+        raise
+    return manifest
+
+
+def remove_bank(folder: Path, manifest: dict[str, Any], camera: str) -> dict[str, Any]:
+    """Take a bank out of the bundle; returns bundle.json.
+
+    Raises:
+        InputError: there is no such bank, or it is the only one.
+    """
+    if camera not in manifest["banks"]:
+        raise InputError(f"{folder}: holds no bank of {camera}; it has {', '.join(sorted(manifest['banks']))}")
+    banks = {name: entry for name, entry in manifest["banks"].items() if name != camera}
+    if not banks:
+        raise InputError(f"{folder}: {camera} is its only bank; add another one first")
+    gone = [manifest["banks"][camera][key] for key in ("file", "golden")]
+    default = manifest["camera"] if manifest["camera"] in banks else sorted(banks)[0]
+    kept = {key: {n: v for n, v in manifest[key].items() if n not in gone} for key in ("files", "bytes")}
+    manifest = manifest | {"banks": banks, "camera": default} | kept
+    write_json(folder / BUNDLE, manifest)
+    for name in gone:
+        (folder / name).unlink(missing_ok=True)
+    return manifest
+
+
+def _check_bank(folder: Path, manifest: dict[str, Any], prior: Prior) -> None:
+    for part in ("encoder_sha256", "reconstructor_sha256"):
+        if manifest[part] != getattr(prior, part):
+            raise InputError(f"{folder}: made from other weights ({part} differs); give theirs with --assets")
+    if prior.bank.info.encoder_sha256 != manifest["encoder_sha256"]:
+        raise InputError(f"bank of {prior.camera}: built with another encoder than {folder}; build it again")
+    shapes = {i["name"]: i["shape"] for i in manifest["programs"]["scene"]["inputs"]}
+    found, taken = len(prior.bank.keys), shapes["keys"][0]
+    if found != taken:
+        raise InputError(f"bank of {prior.camera}: has {found} entries, {folder} takes {taken}; build it with --entries {taken}")
+
+
+def _write_bank(folder: Path, prior: Prior, golden: dict[str, Tensor]) -> dict[str, Any]:
+    """Bank and golden picture of a camera, in files that appear whole; returns the bank's entry of bundle.json."""
+    entry = {"file": f"banks/{prior.camera}.safetensors", "golden": f"golden/{prior.camera}.safetensors"}
+    for name, tensors in (
+        (entry["file"], bank_tensors(prior.bank)),
+        (entry["golden"], {name: golden[name].contiguous() for name in GOLDEN_TENSORS}),
+    ):
+        with atomic_file(folder / name) as temporary:
+            save_file(tensors, temporary)
+    color_matrix = prior.color_matrix.flatten().tolist()
+    return {**entry, "color_matrix": color_matrix, "bank_sha256": prior.bank_sha256, "psnr": prior.psnr}
+
+
+def _calibration(prior: Prior, pictures: list[dict[str, Tensor]]) -> dict[str, list[dict[str, Tensor]]]:
+    """Inputs of each program, as PyTorch feeds them on each picture."""
+    known = [run_eager(prior.model, bank_tensors(prior.bank), inputs) for inputs in pictures]
+    return {"scene": known, "tile": known}
 
 
 def _manifest(
@@ -75,21 +162,18 @@ def _manifest(
     return {
         "format": FORMAT,
         "target": target.name,
+        "runs": target.runs,
         "camera": prior.camera,
         "tile": tile,
         "halo": HALO,
         "align": ALIGN,
         "thumbnail": THUMBNAIL,
-        "color_matrix": prior.color_matrix.flatten().tolist(),
         "precision": precision,
         "programs": {p.name: {"file": converted.files[p.name], **p.describe()} for p in programs},
         **converted.extra,
-        "bank": {"file": BANK, "tensors": list(BANK_TENSORS)},
-        "golden": {"file": GOLDEN, "tensors": list(GOLDEN_TENSORS)},
         "delegation": {name: d.to_json() for name, d in converted.delegation.items()},
         "encoder_sha256": prior.encoder_sha256,
         "reconstructor_sha256": prior.reconstructor_sha256,
-        "bank_sha256": prior.bank_sha256,
         "tools": {name: version(name) for name in ("priorraw-edge", *target.packages)},
     }
 
@@ -97,6 +181,7 @@ def _manifest(
 def _file_entries(folder: Path) -> dict[str, dict[str, Any]]:
     """`files` (sha256) and `bytes` of every file in the folder, by its path with forward slashes."""
     paths = {p.relative_to(folder).as_posix(): p for p in sorted(folder.rglob("*")) if p.is_file()}
+    paths.pop(BUNDLE, None)
     return {
         "files": {name: sha256(path) for name, path in paths.items()},
         "bytes": {name: path.stat().st_size for name, path in paths.items()},

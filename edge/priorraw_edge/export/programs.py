@@ -9,12 +9,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from priorraw.assets import Prior
+from priorraw.bank import Bank
 from priorraw.model import THUMBNAIL, PriorRAW
 from priorraw.pictures import thumbnail_of, to_tensor
 from torch import Tensor, nn
 
-BANK_TENSORS = ("keys", "values", "camera")
+from priorraw_edge.runtime.engine import BANK_TENSORS
+
 INPUTS = {"scene": ("thumbnail", "keys", "values", "camera"), "tile": ("tile", "scene")}
 OUTPUTS = {"scene": ("scene",), "tile": ("raw", "reliability")}
 UNIT_RANGE = {"thumbnail", "tile", "raw", "reliability"}  # in [0, 1]
@@ -65,9 +66,9 @@ class Program:
         }
 
 
-def bank_tensors(prior: Prior) -> dict[str, Tensor]:
+def bank_tensors(bank: Bank) -> dict[str, Tensor]:
     """The tensors that a bundle ships as its bank: keys (K, d), values (6, K), camera (1, 13)."""
-    return {name: tensor.contiguous() for name, tensor in zip(BANK_TENSORS, prior.bank.tensors(), strict=True)}
+    return {name: tensor.contiguous() for name, tensor in zip(BANK_TENSORS, bank.tensors(), strict=True)}
 
 
 def centre_tile(srgb: np.ndarray, side: int) -> np.ndarray:
@@ -87,18 +88,18 @@ def picture_inputs(srgb: np.ndarray, tile: int) -> dict[str, Tensor]:
 
 
 @torch.no_grad()
-def run_eager(prior: Prior, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The PyTorch model on `picture_inputs`: adds scene, raw and reliability to the inputs and the bank."""
-    known = bank_tensors(prior) | inputs
-    known["scene"] = prior.model.scene(*(known[name] for name in INPUTS["scene"]))
-    known["raw"], known["reliability"] = prior.model.tile(*(known[name] for name in INPUTS["tile"]))
+def run_eager(model: PriorRAW, bank: dict[str, Tensor], inputs: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The PyTorch model on `picture_inputs`: adds scene, raw and reliability to the inputs and `bank_tensors`."""
+    known = bank | inputs
+    known["scene"] = model.scene(*(known[name] for name in INPUTS["scene"]))
+    known["raw"], known["reliability"] = model.tile(*(known[name] for name in INPUTS["tile"]))
     return known
 
 
 @torch.no_grad()
-def trace(prior: Prior, golden: dict[str, Tensor]) -> list[Program]:
+def trace(model: PriorRAW, golden: dict[str, Tensor]) -> list[Program]:
     """Both programs through torch.export with the fixed shapes of `golden`, the result of `run_eager`."""
-    modules = {"scene": SceneProgram(prior.model), "tile": TileProgram(prior.model)}
+    modules = {"scene": SceneProgram(model), "tile": TileProgram(model)}
     assert golden["thumbnail"].shape[-1] == THUMBNAIL
     programs = []
     for name, module in modules.items():

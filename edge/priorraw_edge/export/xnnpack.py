@@ -1,4 +1,4 @@
-"""ExecuTorch programs with the XNNPACK delegate, fp32.
+"""ExecuTorch programs with the XNNPACK delegate, fp32 or with int8 convolutions.
 
 Rules that keep each program in one delegate: slices instead of split, bank operands as inputs of fully
 connected nodes, and the affinity's peak as pairwise maxima, since XNNPACK has no maximum over a row.
@@ -17,8 +17,11 @@ from executorch.exir.passes.constant_prop_pass import constant_prop_pass
 from torch import Tensor
 
 from priorraw_edge.export.converted import Converted
-from priorraw_edge.export.delegation import check_delegation, delegation_of
+from priorraw_edge.export.delegation import Delegation, check_delegation, delegation_of
 from priorraw_edge.export.programs import Program
+from priorraw_edge.export.quantize import calibrate, default_layers, quantised_program, to_json
+
+DEQUANTIZE = {torch.ops.quantized_decomposed.dequantize_per_channel.default}
 
 
 class BankLinearConfig(LinearConfig):
@@ -47,22 +50,47 @@ def row_peak(affinity: Tensor, dim: int, keepdim: bool = False) -> tuple[Tensor,
     return peak, torch.zeros_like(peak, dtype=torch.int64)
 
 
-def convert(programs: list[Program], folder: Path, precision: str) -> Converted:
-    """Write NAME.pte for each program; `precision` is fp32, the only one offered.
+def convert(
+    programs: list[Program],
+    folder: Path,
+    precision: str,
+    calibration: dict[str, list[dict[str, Tensor]]] | None = None,
+) -> Converted:
+    """Write NAME.pte for each program.
+
+    Args:
+        precision: fp32 or int8.
+        calibration: for int8, the inputs of each program on photographs.
+
+    Raises:
+        DelegationError: work would be left outside the delegate.
+        QuantizationError: a layer would not be what the recipe says.
+    """
+    files, delegation, recipes = {}, {}, {}
+    for program in programs:
+        exported = program.exported
+        if precision == "int8":
+            assert calibration is not None
+            recipes[program.name] = calibrate(program, default_layers(program), calibration[program.name])
+            exported = quantised_program(program, recipes[program.name])
+        data, delegation[program.name] = lower(program.name, exported)
+        files[program.name] = f"{program.name}.pte"
+        (folder / files[program.name]).write_bytes(data)
+    return Converted(files, delegation, {"quantization": to_json(recipes)} if recipes else {})
+
+
+def lower(name: str, exported: torch.export.ExportedProgram) -> tuple[bytes, Delegation]:
+    """One traced program, float or quantised, to a .pte with the XNNPACK delegate.
 
     Raises:
         DelegationError: work would be left outside the delegate.
     """
     configs = [BankLinearConfig if c is LinearConfig else c for c in ALL_PARTITIONER_CONFIGS]
-    files, delegation = {}, {}
-    for program in programs:
-        exported = program.exported.run_decompositions({torch.ops.aten.max.dim: row_peak})
-        # Folds the created ones (unit norm, spread of the peak), which would be made anew outside the delegate.
-        edge = to_edge_transform_and_lower(
-            constant_prop_pass(exported), partitioner=[XnnpackPartitioner(configs=configs)]
-        )
-        delegation[program.name] = delegation_of(edge)
-        check_delegation(program.name, delegation[program.name])
-        files[program.name] = f"{program.name}.pte"
-        (folder / files[program.name]).write_bytes(edge.to_executorch().buffer)
-    return Converted(files, delegation)
+    exported = exported.run_decompositions({torch.ops.aten.max.dim: row_peak})
+    # Folds the created ones (unit norm, spread of the peak), which would be made anew outside the delegate; not
+    # int8 weights, which would become float.
+    folded = constant_prop_pass(exported, custom_skip_targets=DEQUANTIZE)
+    edge = to_edge_transform_and_lower(folded, partitioner=[XnnpackPartitioner(configs=configs)])
+    delegation = delegation_of(edge)
+    check_delegation(name, delegation)
+    return bytes(edge.to_executorch().buffer), delegation

@@ -1,7 +1,7 @@
 """What runs the model: PyTorch from an asset folder (eager), or ExecuTorch from a bundle."""
 
 import hashlib
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -11,7 +11,8 @@ from priorraw.files import read_json
 if TYPE_CHECKING:
     from priorraw.assets import Prior
 
-BUNDLE_FORMAT = 1
+BUNDLE_FORMAT = 2
+BANK_TENSORS = ("keys", "values", "camera")
 TILE = 512  # eager tiles, pixels a side; the halo wastes a third of the work, at 256 it would waste two thirds
 DEFAULT_CAMERA = "sony-imx135"  # a phone's sensor
 
@@ -39,16 +40,13 @@ def open_engine(camera: str | None = None, *, bundle: Path | None = None, assets
     """The engine of a camera: a bundle, or PyTorch with the assets in a folder (by default the shipped ones).
 
     Raises:
-        InputError: unknown camera, a bundle of another camera, damaged files.
+        InputError: unknown camera, a bundle without its bank, damaged files.
     """
     if bundle is None:
         from priorraw.assets import load_assets
 
         return EagerEngine(load_assets(camera or DEFAULT_CAMERA, assets))
-    engine = BundleEngine(bundle)
-    if camera not in (None, engine.camera):
-        raise InputError(f"{bundle}: made for camera {engine.camera}, not {camera}; export one for {camera}")
-    return engine
+    return BundleEngine(bundle, camera)
 
 
 def to_nchw(picture: np.ndarray) -> np.ndarray:
@@ -99,43 +97,46 @@ class EagerEngine:
 
 
 class BundleEngine:
-    """An xnnpack bundle, run by ExecuTorch.
+    """A bundle of ExecuTorch programs that run here, with the bank of one camera (by default its first).
 
     Every file is checked against `bundle.json` before it is used, and the bytes that were checked are those
     that run. They stay alive with the engine, since a loaded program reads from them.
 
     Raises:
-        InputError: the folder is no bundle, its target cannot run here, or a file is missing or altered.
+        InputError: the folder is no bundle, its target cannot run here, it holds no bank of the camera, or a file
+            is missing or altered.
     """
 
-    def __init__(self, folder: Path):
+    def __init__(self, folder: Path, camera: str | None = None, manifest: dict[str, Any] | None = None):
+        """`manifest` is what bundle.json will hold, for a folder that is still being written."""
         self.folder = folder
-        self.manifest = _read_manifest(folder)
+        self.manifest = _read_manifest(folder) if manifest is None else manifest
         try:
-            self.camera = str(self.manifest["camera"])
-            self.color_matrix = np.array(self.manifest["color_matrix"], np.float64).reshape(3, 3)
+            self.camera = camera or str(self.manifest["camera"])
+            banks = dict(self.manifest["banks"])
+            if self.camera not in banks:
+                raise InputError(f"{folder}: {_no_bank(self.camera, list(banks))}")
+            bank = banks[self.camera]
+            self.color_matrix = np.array(bank["color_matrix"], np.float64).reshape(3, 3)
             self.tile_size, self.halo, self.align = (int(self.manifest[k]) for k in ("tile", "halo", "align"))
             self._inputs = {
                 name: [(str(i["name"]), tuple(i["shape"])) for i in self.manifest["programs"][name]["inputs"]]
                 for name in ("scene", "tile")
             }
             self._files = {name: str(self.manifest["programs"][name]["file"]) for name in ("scene", "tile")}
-            self._files["bank"] = str(self.manifest["bank"]["file"])
+            self._files["bank"] = str(bank["file"])
             self._hashes = dict(self.manifest["files"])
-            bank_tensors = list(self.manifest["bank"]["tensors"])
         except (KeyError, TypeError, ValueError) as error:
             raise InputError(
                 f"{folder / 'bundle.json'}: incomplete ({type(error).__name__}: {error}); export the bundle again"
             ) from None
-        self._bank = self._load_bank(bank_tensors)
+        self._bank = self._load_bank()
         self._programs = {name: self._load_program(name) for name in ("scene", "tile")}
 
     def scene(self, thumbnail: np.ndarray) -> np.ndarray:
         return self.run("scene", {"thumbnail": to_nchw(thumbnail)})[0]
 
     def with_light(self, scene: np.ndarray, light: np.ndarray) -> np.ndarray:
-        if "camera" not in self._bank:
-            raise InputError(f"{self.folder}: its bank holds no camera vector, so it takes no hint; export it again")
         return set_light(scene, light, self._bank["camera"])
 
     def tile(self, srgb: np.ndarray, scene: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -168,7 +169,7 @@ class BundleEngine:
         # Copied: the runtime writes the next result into the same memory.
         return [output.numpy().copy() for output in method.execute(tensors)]
 
-    def _load_bank(self, tensors: list[str]) -> dict[str, np.ndarray]:
+    def _load_bank(self) -> dict[str, np.ndarray]:
         from safetensors import SafetensorError
         from safetensors.numpy import load
 
@@ -177,7 +178,7 @@ class BundleEngine:
             bank = load(self._checked_bytes(name))
         except SafetensorError as error:
             raise InputError(f"{self.folder / name}: no safetensors file ({error}); export the bundle again") from None
-        absent = [t for t in tensors if t not in bank]
+        absent = [tensor for tensor in BANK_TENSORS if tensor not in bank]
         if absent:
             raise InputError(f"{self.folder / name}: lacks {', '.join(absent)}; export the bundle again")
         return bank
@@ -199,6 +200,8 @@ class BundleEngine:
 
     def _checked_bytes(self, name: str) -> bytes:
         path = self.folder / name
+        if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
+            raise InputError(f"{self.folder / 'bundle.json'}: names {name}, outside the bundle; export the bundle again")
         expected = self._hashes.get(name)
         if expected is None:
             raise InputError(f"{self.folder / 'bundle.json'}: lists no sha256 of {name}; export the bundle again")
@@ -211,6 +214,12 @@ class BundleEngine:
         return data
 
 
+def _no_bank(camera: str, banks: list[str]) -> str:
+    from priorraw.cameras import unknown_camera
+
+    return f"{unknown_camera(camera, banks)}; put it in with: priorraw-edge bundle add-bank"
+
+
 def _read_manifest(folder: Path) -> dict[str, Any]:
     path = folder / "bundle.json"
     if not path.is_file():
@@ -218,6 +227,6 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
     manifest = read_json(path)
     if manifest.get("format") != BUNDLE_FORMAT:
         raise InputError(f"{path}: format {manifest.get('format')}, this version reads {BUNDLE_FORMAT}; export again")
-    if manifest.get("target") != "xnnpack":
+    if manifest.get("runs") != "executorch":
         raise InputError(f"{path}: target {manifest.get('target')} does not run here; export --target xnnpack")
     return manifest

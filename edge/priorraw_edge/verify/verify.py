@@ -1,25 +1,41 @@
-"""The checks of one bundle, in order: files, assets, then every program on every photograph."""
+"""The checks of one bundle, in order: files, weights, then every bank on every picture through every stage."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
 import torch
-from priorraw.assets import Prior, load_assets
+from priorraw.assets import cameras_in, load_assets, shipped_assets
+from priorraw.dataset import mask_of
 from priorraw.errors import InputError
 from priorraw.files import read_json, sha256
+from priorraw.model import PriorRAW
 from priorraw.progress import track
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
 from priorraw_edge.export.bundle import BUNDLE, FORMAT, GOLDEN_TENSORS
-from priorraw_edge.export.programs import INPUTS, OUTPUTS, Program, bank_tensors, picture_inputs, run_eager, trace
+from priorraw_edge.export.programs import BANK_TENSORS, INPUTS, OUTPUTS, Program, run_eager, trace
+from priorraw_edge.export.targets import TARGETS
+from priorraw_edge.verify.cases import Case, edge_cases
 from priorraw_edge.verify.flatbuffer import structure_faults
-from priorraw_edge.verify.stages import Comparison, compare
+from priorraw_edge.verify.runners import Runner, lowered_stages, traced_stages
+from priorraw_edge.verify.stages import (
+    MOST_LOST,
+    OVER_PSNR,
+    UNMEASURED_PSNR,
+    Comparison,
+    Stage,
+    bound,
+    errors,
+    expected_loss,
+)
 
-HASHES = ("encoder_sha256", "reconstructor_sha256", "bank_sha256")
+WEIGHTS = ("encoder_sha256", "reconstructor_sha256")
+GOLDEN = Stage("golden outputs", "fp32")
 
 
 class ParityError(RuntimeError):
@@ -27,81 +43,112 @@ class ParityError(RuntimeError):
 
 
 @dataclass(frozen=True)
+class Summary:
+    """One stage with one bank over all pictures: what goes into a table."""
+
+    camera: str
+    stage: str
+    worst_psnr: float | None  # dB of raw-RGB against PyTorch, of the photographs; None: equal
+    worst_edge_psnr: float | None  # the same of the edge tiles
+    loss: float  # mean dB of PSNR against the true RAW that the stage costs
+    loss_measured: bool  # on pictures whose RAW is known; else it follows from the model's PSNR
+    most_lost: float | None  # dB that may be lost; None: the bound on the difference is enough
+
+    @property
+    def passed(self) -> bool:
+        return self.most_lost is None or self.loss <= self.most_lost
+
+
+@dataclass(frozen=True)
 class Report:
     """What `verify_bundle` found: comparisons against PyTorch, and faults of structure, one line each."""
 
     target: str
-    camera: str
     precision: str
-    comparisons: list[Comparison]
+    comparisons: dict[str, list[Comparison]]  # by camera
+    summaries: list[Summary]
     faults: list[str]
+    notes: list[str] = field(default_factory=list)
+    culprits: list[str] = field(default_factory=list)  # where the first departure is, when there is one
 
     @property
     def passed(self) -> bool:
-        return not self.faults and all(c.passed for c in self.comparisons)
+        measured = [*self.summaries, *(c for several in self.comparisons.values() for c in several)]
+        return not self.faults and all(m.passed for m in measured)
 
     def to_json(self) -> dict[str, Any]:
         return {
             "target": self.target,
-            "camera": self.camera,
             "precision": self.precision,
             "passed": self.passed,
-            "comparisons": [c.to_json() for c in self.comparisons],
+            "summaries": [vars(s) | {"passed": s.passed} for s in self.summaries],
+            "comparisons": {name: [c.to_json() for c in several] for name, several in self.comparisons.items()},
             "faults": self.faults,
+            "notes": self.notes,
+            "culprits": self.culprits,
         }
 
 
-def verify_bundle(folder: Path, photographs: dict[str, np.ndarray], assets: Path | None = None) -> Report:
-    """Compare the programs of a bundle with PyTorch on its golden picture and on `photographs`.
+def verify_bundle(
+    folder: Path,
+    cases: Callable[[int], list[Case]],
+    assets: Path | None = None,
+    *,
+    camera: str | None = None,
+    raw_bound: float | None = None,
+) -> Report:
+    """Compare the programs of a bundle with PyTorch on golden picture, photographs and edge tiles, with each bank.
 
     Args:
         folder: the bundle.
-        photographs: sRGB (H, W, 3) float32 in [0, 1] by name; the central tile of each is used.
+        cases: the photographs, for a tile side.
         assets: where the bundle's model lies, the shipped assets by default.
+        camera: the only bank to look at; all by default.
+        raw_bound: dB for scene and raw-RGB at the lowered stages, in place of the precision's own.
 
     Raises:
-        InputError: no bundle, a file missing or changed, or assets that are not those it was made from.
+        InputError: no bundle, a file missing or changed, weights that are not those it was made from, no such bank.
     """
     manifest = read_bundle(folder)
-    prior = load_assets(manifest["camera"], assets)
-    differing = [name for name in HASHES if manifest[name] != getattr(prior, name)]
-    if differing:
-        raise InputError(f"{folder}: made from other assets ({', '.join(differing)} differ); give theirs with --assets")
-    golden = _load_tensors(folder, manifest["golden"]["file"], GOLDEN_TENSORS)
-    pictures = {"golden": {name: golden[name] for name in ("thumbnail", "tile")}}
-    pictures |= {name: picture_inputs(srgb, manifest["tile"]) for name, srgb in photographs.items()}
-    computed = {name: run_eager(prior, inputs) for name, inputs in pictures.items()}
-    comparisons = [
-        compare("golden", "golden outputs", name, golden[name], computed["golden"][name])
-        for name in ("scene", "raw", "reliability")
-    ]
-    comparisons += compare_programs(folder, manifest, trace(prior, computed["golden"]), computed)
-    faults = _structure(folder, manifest)
-    bank = _load_tensors(folder, manifest["bank"]["file"], manifest["bank"]["tensors"])
-    faults += [
-        f"{manifest['bank']['file']}: {name} differs from the assets' bank"
-        for name, tensor in bank_tensors(prior).items()
-        if not torch.equal(bank[name], tensor)
-    ]
-    return Report(manifest["target"], manifest["camera"], manifest["precision"], comparisons, faults)
+    if camera is not None and camera not in manifest["banks"]:
+        raise InputError(f"{folder}: holds no bank of {camera}; it has {', '.join(sorted(manifest['banks']))}")
+    model, notes, faults = _model(folder, manifest, assets)
+    pictures = [*cases(manifest["tile"]), *edge_cases(manifest["tile"])]
+    comparisons, summaries = {}, []
+    for name in [camera] if camera else sorted(manifest["banks"]):
+        comparisons[name] = compare_bank(folder, manifest, name, model, pictures, raw_bound)
+        summaries += summarise(manifest, name, comparisons[name])
+    runs = TARGETS[manifest["target"]]
+    if not runs.runs:
+        notes.append(f"the lowered programs were not run: {runs.why_not_run}")
+    report = Report(
+        manifest["target"], manifest["precision"], comparisons, summaries, faults + _structure(folder, manifest), notes
+    )
+    if all(c.passed for several in comparisons.values() for c in several):
+        return report
+    from priorraw_edge.verify.bisect import find_culprits
+
+    failed = next(name for name, several in comparisons.items() if not all(c.passed for c in several))
+    tensors = _golden_tensors(folder, manifest, failed, model)
+    return replace(report, culprits=find_culprits(folder, manifest, trace(model, tensors), tensors))
 
 
-def measure_bundle(folder: Path, prior: Prior, golden: dict[str, Tensor]) -> dict[str, Any]:
-    """Entry `parity` of bundle.json: each stage on the golden picture, before the bundle takes its place.
+def measure_bank(folder: Path, manifest: dict[str, Any], camera: str, model: PriorRAW) -> dict[str, Any]:
+    """Entry `parity` of a bank in bundle.json: each stage on the golden picture.
 
     Raises:
-        ParityError: a stage is beyond its bound.
+        ParityError: a stage is beyond its bound, or a program is not what bundle.json says.
     """
-    manifest = read_json(folder / BUNDLE)
-    comparisons = compare_programs(folder, manifest, trace(prior, golden), {"golden": golden})
+    comparisons = compare_bank(folder, manifest, camera, model, [])
     faults = _structure(folder, manifest)
-    faults += [f"{c.stage}, {c.output}: error {c.max_error:.2g}, PSNR {c.psnr}" for c in comparisons if not c.passed]
+    faults += [f"{c.stage}, {c.output}: {c.psnr:.1f} dB, bound {c.bound:.0f}" for c in comparisons if not c.passed]
     if faults:
-        raise ParityError(f"the exported programs differ from PyTorch: {'; '.join(faults)}")
-    return {
-        f"{c.stage}: {c.output}": {"max_error": c.max_error, "mean_error": c.mean_error, "psnr": c.psnr}
-        for c in comparisons
-    }
+        raise ParityError(f"the programs differ from PyTorch: {'; '.join(faults)}")
+    parity: dict[str, Any] = {}
+    for c in comparisons:
+        figures = {"max_error": c.max_error, "mean_error": c.mean_error, "psnr": c.psnr, "bound": c.bound}
+        parity.setdefault(c.stage, {})[c.output] = figures
+    return parity
 
 
 def read_bundle(folder: Path) -> dict[str, Any]:
@@ -115,10 +162,11 @@ def read_bundle(folder: Path) -> dict[str, Any]:
     manifest = read_json(folder / BUNDLE)
     if manifest.get("format") != FORMAT:
         raise InputError(f"{folder / BUNDLE}: format {manifest.get('format')!r}, this version reads {FORMAT}")
-    needed = ("target", "camera", "tile", "precision", "programs", "bank", "golden", "files", "bytes", *HASHES)
+    needed = ("target", "runs", "camera", "tile", "precision", "programs", "banks", "files", "bytes", *WEIGHTS)
     absent = [key for key in needed if key not in manifest]
-    if absent:
-        raise InputError(f"{folder / BUNDLE}: lacks {', '.join(absent)}; export the bundle again")
+    if absent or manifest["target"] not in TARGETS:
+        what = f"lacks {', '.join(absent)}" if absent else f"target {manifest['target']!r} is unknown"
+        raise InputError(f"{folder / BUNDLE}: {what}; export the bundle again")
     for name, digest in manifest["files"].items():
         path = folder / name
         if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
@@ -127,72 +175,88 @@ def read_bundle(folder: Path) -> dict[str, Any]:
             raise InputError(f"{path}: missing; export the bundle again")
         if path.stat().st_size != manifest["bytes"].get(name) or sha256(path) != digest:
             raise InputError(f"{path}: differs from the sha256 in {BUNDLE}; export the bundle again")
+    used = [p["file"] for p in manifest["programs"].values()]
+    used += [bank[key] for bank in manifest["banks"].values() for key in ("file", "golden")]
+    for name in used:
+        if not any(listed == name or listed.startswith(f"{name}/") for listed in manifest["files"]):
+            raise InputError(f"{folder / BUNDLE}: lists no sha256 of {name}; export the bundle again")
     return manifest
 
 
-def compare_programs(
-    folder: Path, manifest: dict[str, Any], programs: list[Program], computed: dict[str, dict[str, Tensor]]
+def compare_bank(
+    folder: Path,
+    manifest: dict[str, Any],
+    camera: str,
+    model: PriorRAW,
+    cases: list[Case],
+    raw_bound: float | None = None,
 ) -> list[Comparison]:
-    """Traced and lowered programs against PyTorch; `computed` holds `run_eager`'s tensors by picture."""
-    bank = _load_tensors(folder, manifest["bank"]["file"], manifest["bank"]["tensors"])
-    stages = _xnnpack_stages(folder) if manifest["target"] == "xnnpack" else _coreml_stages(folder, manifest)
+    """Every stage with one bank, on the golden picture and on `cases`; the bank is the bundle's own."""
+    golden = load_tensors(folder, manifest["banks"][camera]["golden"], GOLDEN_TENSORS)
+    bank = load_tensors(folder, manifest["banks"][camera]["file"], BANK_TENSORS)
+    psnr = manifest["banks"][camera].get("psnr") or UNMEASURED_PSNR
+    cases = [Case("golden", {name: golden[name] for name in ("thumbnail", "tile")}), *cases]
+    programs = trace(model, run_eager(model, bank, cases[0].inputs))
+    stages = {**traced_stages(manifest, programs), **lowered_stages(folder, manifest, camera)}
     comparisons = []
-    for picture, tensors in track(list(computed.items()), "verify"):
-        for program in programs:
-            with torch.no_grad():
-                traced = program.exported.module()(*(tensors[name] for name in INPUTS[program.name]))
-            traced = [traced] if isinstance(traced, Tensor) else list(traced)
-            results = {"exported program": traced}
-            inputs = {name: (bank | {"scene": tensors["scene"]}).get(name) for name in INPUTS[program.name]}
-            inputs |= {name: tensors[name] for name in INPUTS[program.name] if inputs[name] is None}
-            results |= {stage: run(program.name, inputs) for stage, run in stages.items()}
-            comparisons += [
-                compare(picture, stage, name, found, tensors[name])
-                for stage, outputs in results.items()
-                for name, found in zip(OUTPUTS[program.name], outputs, strict=True)
-            ]
+    for case in track(cases, f"verify {camera}"):
+        expected = run_eager(model, bank, case.inputs)
+        results = {stage: run_stage(run, expected) for stage, run in stages.items()}
+        if case.name == "golden":
+            results[GOLDEN] = golden
+        for stage, found in results.items():
+            lowered = None if stage.name in ("golden outputs", "exported program") else raw_bound
+            for output in ("scene", "raw", "reliability"):
+                difference = errors(found[output], expected[output])
+                loss = _loss(case, found, expected) if output == "raw" else None
+                least = bound(stage, output, psnr, lowered)
+                comparisons.append(
+                    Comparison(case.name, case.photograph, stage.name, output, *difference, least, loss)
+                )
     return comparisons
 
 
-def _xnnpack_stages(folder: Path) -> dict[str, Any]:
-    from priorraw_edge.runtime.engine import BundleEngine
-
-    engine = BundleEngine(folder)
-
-    def run(program: str, inputs: dict[str, Tensor]) -> list[np.ndarray]:
-        return engine.run(program, {name: tensor.numpy() for name, tensor in inputs.items()})
-
-    return {"xnnpack .pte": run}
+def run_stage(run: Runner, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Scene, then tile under that scene, as a device runs them; outputs by name."""
+    known = {name: inputs[name] for program in INPUTS.values() for name in program if name != "scene"}
+    for program in ("scene", "tile"):
+        outputs = run(program, {name: known[name] for name in INPUTS[program]})
+        known |= {name: torch.as_tensor(value) for name, value in zip(OUTPUTS[program], outputs, strict=True)}
+    return known
 
 
-def _coreml_stages(folder: Path, manifest: dict[str, Any]) -> dict[str, Any]:
-    from priorraw_edge.verify.mil import MilProgram
+def summarise(manifest: dict[str, Any], camera: str, comparisons: list[Comparison]) -> list[Summary]:
+    """One line a stage."""
+    model_psnr = manifest["banks"][camera].get("psnr") or UNMEASURED_PSNR
+    limit = MOST_LOST if OVER_PSNR.get(manifest["precision"]) == OVER_PSNR["int8"] else None
+    summaries = []
+    for stage in dict.fromkeys(c.stage for c in comparisons):
+        raw = [c for c in comparisons if c.stage == stage and c.output == "raw"]
+        photographs = [c for c in raw if c.photograph]
+        measured = [c.loss for c in photographs if c.loss is not None]
+        losses = measured or [expected_loss(c.psnr, model_psnr) for c in photographs]
+        edges = [c.psnr for c in raw if not c.photograph and c.psnr is not None]
+        differing = [c.psnr for c in photographs if c.psnr is not None]
+        summaries.append(
+            Summary(
+                camera,
+                stage,
+                min(differing, default=None),
+                min(edges, default=None),
+                float(np.mean(losses)),
+                bool(measured),
+                limit,
+            )
+        )
+    return summaries
 
-    packages = {name: MilProgram(folder / entry["file"]) for name, entry in manifest["programs"].items()}
 
-    def runner(rounded: bool) -> Any:
-        def run(program: str, inputs: dict[str, Tensor]) -> list[Tensor]:
-            outputs = packages[program].run(inputs, rounded=rounded)
-            return [outputs[name] for name in OUTPUTS[program]]
+def load_tensors(folder: Path, file: str, names: tuple[str, ...]) -> dict[str, Tensor]:
+    """The named tensors of a safetensors file of a bundle.
 
-        return run
-
-    name = f"{manifest['precision']} package"
-    return {name: runner(False), f"{name}, rounded": runner(True)}
-
-
-def _structure(folder: Path, manifest: dict[str, Any]) -> list[str]:
-    """Faults of the .pte files: each must be one delegate of the target that takes and gives what is described."""
-    backend = {"xnnpack": "XnnpackBackend", "coreml": "CoreMLBackend"}[manifest["target"]]
-    files = manifest.get("delegate_programs") or {n: p["file"] for n, p in manifest["programs"].items()}
-    return [
-        f"{file}: {fault}"
-        for name, file in files.items()
-        for fault in structure_faults(folder / file, manifest["programs"][name], backend)
-    ]
-
-
-def _load_tensors(folder: Path, file: str, names: list[str] | tuple[str, ...]) -> dict[str, Tensor]:
+    Raises:
+        InputError: it is none, or lacks one.
+    """
     try:
         tensors = load_file(folder / file)
     except (SafetensorError, OSError) as error:
@@ -201,3 +265,57 @@ def _load_tensors(folder: Path, file: str, names: list[str] | tuple[str, ...]) -
     if absent:
         raise InputError(f"{folder / file}: lacks {', '.join(absent)}; export the bundle again")
     return {name: tensors[name] for name in names}
+
+
+def _model(
+    folder: Path, manifest: dict[str, Any], assets: Path | None
+) -> tuple[PriorRAW, list[str], list[str]]:
+    """The PyTorch model of the bundle, notes, and faults of banks that claim to be the assets'."""
+    root = assets or shipped_assets()
+    known = cameras_in(root)
+    priors = {camera: load_assets(camera, assets) for camera in sorted(manifest["banks"]) if camera in known}
+    prior = next(iter(priors.values())) if priors else load_assets(known[0] if known else manifest["camera"], assets)
+    differing = [name for name in WEIGHTS if manifest[name] != getattr(prior, name)]
+    if differing:
+        raise InputError(f"{folder}: made from other assets ({', '.join(differing)} differ); give theirs with --assets")
+    notes, faults = [], []
+    for camera, entry in sorted(manifest["banks"].items()):
+        if camera not in priors or entry["bank_sha256"] != priors[camera].bank_sha256:
+            notes.append(f"the bank of {camera} is not the assets': it was added from a file, or theirs has changed")
+            continue
+        bank = load_tensors(folder, entry["file"], BANK_TENSORS)
+        for name, tensor in zip(BANK_TENSORS, priors[camera].bank.tensors(), strict=True):
+            if not torch.equal(bank[name], tensor):
+                faults.append(f"{entry['file']}: {name} differs from the assets' bank")
+    return prior.model, notes, faults
+
+
+def _golden_tensors(folder: Path, manifest: dict[str, Any], camera: str, model: PriorRAW) -> dict[str, Tensor]:
+    entry = manifest["banks"][camera]
+    golden = load_tensors(folder, entry["golden"], ("thumbnail", "tile"))
+    return run_eager(model, load_tensors(folder, entry["file"], BANK_TENSORS), golden)
+
+
+def _loss(case: Case, found: dict[str, Tensor], expected: dict[str, Tensor]) -> float | None:
+    """dB of PSNR against the true raw-RGB, PyTorch's less the stage's, masked pixels left out."""
+    if case.truth is None:
+        return None
+    valid = torch.from_numpy(mask_of(case.truth[0].permute(1, 2, 0).numpy()))
+
+    def psnr(raw: Tensor) -> float:
+        error = (raw.double() - case.truth.double()).square()[0][:, valid]
+        return -10 * float(np.log10(max(float(error.mean()), 1e-12)))
+
+    return psnr(expected["raw"]) - psnr(found["raw"])
+
+
+def _structure(folder: Path, manifest: dict[str, Any]) -> list[str]:
+    """Faults of the .pte files: each must be one delegate of the target that takes and gives what is described."""
+    backend = TARGETS[manifest["target"]].backend
+    files = manifest.get("delegate_programs") or {n: p["file"] for n, p in manifest["programs"].items()}
+    return [
+        f"{file}: {fault}"
+        for name, file in files.items()
+        if backend and file.endswith(".pte")
+        for fault in structure_faults(folder / file, manifest["programs"][name], backend)
+    ]
