@@ -10,6 +10,8 @@ BIN := $(VENV)/bin
 PYTHON ?= $(firstword $(foreach p,python3.11 python3.12 python3.13 python3,$(shell command -v $(p))))
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 INSTALLED := $(VENV)/.installed
+# The extra `arm`. Its tools ask for an older NumPy than the other extras and work with this one too: the tests lower.
+ARM := tosa-tools ai_ml_sdk_model_converter
 
 .PHONY: demo test lint setup clean distclean assets results ablation
 .DELETE_ON_ERROR:
@@ -30,6 +32,7 @@ setup: $(INSTALLED)
 $(INSTALLED): pyproject.toml constraints.txt | $(BIN)/python
 	@echo "make: installing into $(VENV), some minutes the first time"
 	@$(PIP) install -q -c constraints.txt -e '.[test,lint]'
+	@$(PIP) install -q -c constraints.txt --no-deps $(ARM)
 	@touch $@
 
 # What prior_assets/ ships. DATA holds nus64/, tau64/ and imx135/ as data sources; data/ and runs/ are made.
