@@ -8,8 +8,8 @@ photograph, fp16 rounding between ops: fp32 170 dB, mixed 84 dB, fp16 72 dB.
 
 A delegate takes one precision for a whole program, so at `mixed` and below the tile program is fp16 throughout (71 dB)
 and the scene program fp32: whole fp16 it cost up to 3 dB against the true raw-RGB (51 dB against PyTorch on the
-worst of 101 test pictures, 71 dB on the median). Weights are compressed as in the packages. bundle.json says so in
-`delegate_precision`.
+worst of 101 test pictures, 71 dB on the median). Weights are compressed as in the packages. bundle.json has it in
+`delegate_precision` (whose bounds hold for the .pte) and `delegate_compute` (by program).
 """
 
 from pathlib import Path
@@ -45,15 +45,20 @@ def convert(programs: list[Program], folder: Path, precision: str) -> Converted:
         DelegationError: work would be left outside the delegate.
         CompressionError: weights were not compressed as `precision` says.
     """
-    files, delegation, delegated, precisions = {}, {}, {}, {}
+    files, delegation, delegated, compute = {}, {}, {}, {}
     for program in programs:
         files[program.name] = f"{program.name}.mlpackage"
         delegated[program.name] = f"{program.name}.pte"
-        precisions[program.name] = delegate_precision(program.name, precision)
+        compute[program.name] = delegate_compute(program.name, precision)
         write_package(program, folder / files[program.name], precision)
         data, delegation[program.name] = delegate_program(program, precision)
         (folder / delegated[program.name]).write_bytes(data)
-    return Converted(files, delegation, {"delegate_programs": delegated, "delegate_precision": precisions})
+    extra: dict[str, Any] = {
+        "delegate_programs": delegated,
+        "delegate_precision": delegate_precision(precision),
+        "delegate_compute": compute,
+    }
+    return Converted(files, delegation, extra)
 
 
 def write_package(program: Program, package: Path, precision: str) -> None:
@@ -104,10 +109,10 @@ def delegate_program(program: Program, precision: str) -> tuple[bytes, Delegatio
         DelegationError: work would be left outside the delegate.
         CompressionError: weights were not compressed as `precision` says.
     """
-    whole_fp32 = delegate_precision(program.name, precision).startswith("fp32")
+    compute = {"fp32": ct.precision.FLOAT32, "fp16": ct.precision.FLOAT16}
     specs = CoreMLBackend.generate_compile_specs(
         minimum_deployment_target=DEPLOYMENT_TARGET,
-        compute_precision=ct.precision.FLOAT32 if whole_fp32 else ct.precision.FLOAT16,
+        compute_precision=compute[delegate_compute(program.name, precision)],
         pass_names=pass_names(program.name, precision),
     )
     edge = to_edge_transform_and_lower(program.exported, partitioner=[CoreMLPartitioner(compile_specs=specs)])
@@ -121,8 +126,11 @@ def delegate_program(program: Program, precision: str) -> tuple[bytes, Delegatio
     return data, delegation
 
 
-def delegate_precision(program: str, precision: str) -> str:
-    """What the .pte of a program computes in, with its weights' scheme where they are compressed."""
-    scheme = scheme_of(program, precision)
-    values = "fp32" if precision == "fp32" or (program == "scene" and precision != "fp16") else "fp16"
-    return f"{values}, {scheme.name} weights" if scheme else values
+def delegate_precision(precision: str) -> str:
+    """The target's precision that the .pte of both programs keep to: fp32, fp16 or that of their weights."""
+    return "fp16" if precision == "mixed" else precision
+
+
+def delegate_compute(program: str, precision: str) -> str:
+    """What the .pte of a program computes in."""
+    return "fp32" if precision == "fp32" or (program == "scene" and precision != "fp16") else "fp16"
