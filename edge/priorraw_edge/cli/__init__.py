@@ -14,10 +14,12 @@ COMMANDS = {
     "train": "Train the pixel-searching encoder or the reconstructor.",
     "bank": "Compress reference pixels into a prior bank.",
     "evaluate": "Measure PSNR and SSIM of a dataset under the one protocol.",
-    "export": "Lower encoder and reconstructor for a device: xnnpack or coreml.",
+    "export": "Lower encoder and reconstructor for a device, a target.",
     "verify": "Prove that a bundle computes what PyTorch computes.",
     "reconstruct": "Turn photographs into linear DNG, TIFF or npy.",
     "demo": "Export, verify and reconstruct a sample; write a report to look at.",
+    "targets": "List the devices to lower for, and what each needs here.",
+    "doctor": "Check versions, tools and assets; say what is missing.",
     "info": "Show the shipped cameras, or what an asset folder or bundle holds.",
 }
 
