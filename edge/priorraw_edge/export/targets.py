@@ -31,7 +31,7 @@ class Target:
     packages: tuple[str, ...]  # distributions that the conversion needs
     module: str
     backend: str = ""  # name of the ExecuTorch delegate; "": none
-    runs: str = ""  # what runs the programs for verification: executorch, mil or onnxruntime
+    runs: str = ""  # what runs the programs for verification: executorch, mil, onnxruntime or tosa
     why_not_run: str = ""  # why nothing does, where `runs` is ""
     run_packages: tuple[str, ...] = ()  # distributions that running needs, beyond those of the conversion
     extra: str = ""  # of our distribution, installs `packages`
@@ -112,12 +112,12 @@ _ALL = (
         "arm-tosa",
         ("tosa",),
         "TOSA 1.0 programs (FP profile), the form that Arm's compilers read",
-        "Arm NPUs and GPUs, through a TOSA compiler",
+        "Arm NPUs and GPUs, through a TOSA compiler; runs here in Arm's reference model",
         ("scene.tosa", "tile.tosa"),
         ("fp32",),
         (*EXECUTORCH, "tosa-tools"),
         "priorraw_edge.export.arm_tosa",
-        why_not_run="a compiler's input; the tests run it in Arm's reference model",
+        runs="tosa",
         extra="arm",
     ),
     Target(

@@ -1,6 +1,6 @@
 """The stages of a bundle, and what runs each: torch for traced and quantised graphs, the target's own run time."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -34,22 +34,34 @@ def lowered_stages(folder: Path, manifest: dict[str, Any], camera: str) -> dict[
         from priorraw_edge.runtime.engine import BundleEngine
 
         engine = BundleEngine(folder, camera, manifest)
-        name, bounded = f"{manifest['target']} .pte", "fp32" if precision == "auto" else precision
-        return {Stage(name, bounded): lambda program, inputs: engine.run(program, _arrays(inputs))}
+        return {Stage(f"{manifest['target']} .pte", precision): lambda program, inputs: engine.run(program, _arrays(inputs))}
     if manifest["runs"] == "onnxruntime":
         from priorraw_edge.verify.onnx_runner import open_runner
 
         run = open_runner(folder, manifest)
         return {Stage("onnx", precision): lambda program, inputs: run(program, _arrays(inputs))}
+    if manifest["runs"] == "tosa":
+        from priorraw_edge.verify import tosa_runner
+
+        run_tosa = tosa_runner.open_runner(folder, manifest)
+        return {Stage("tosa", precision): lambda program, inputs: run_tosa(program, _arrays(inputs))}
     if manifest["runs"] == "mil":
         from priorraw_edge.verify.coreml import open_packages
 
         delegate = manifest.get("delegate_precision", "fp16")
+        runners: Mapping[str, Runner] = open_packages(folder, manifest)
         return {
-            Stage(name, delegate if name.startswith("delegate") else precision): run
-            for name, run in open_packages(folder, manifest).items()
+            Stage(name, delegate if name.startswith("delegate") else precision): run for name, run in runners.items()
         }
     return {}
+
+
+def run_pte(data: bytes, inputs: list[Tensor]) -> list[np.ndarray]:
+    """A single ExecuTorch program, its outputs copied."""
+    from executorch.runtime import Runtime
+
+    program = Runtime.get().load_program(data)
+    return [output.numpy().copy() for output in program.load_method("forward").execute(inputs)]
 
 
 def _in_torch(modules: dict[str, torch.nn.Module]) -> Runner:

@@ -18,8 +18,11 @@ MOST_LOST = 0.15  # dB of PSNR that a compressed precision may cost
 # By precision: dB over P (a float) or absolute (fp32) for scene and raw-RGB, absolute for the reliability, which
 # takes the logarithm of a small error and so magnifies differences. Observed: docs/parity.md.
 OVER_PSNR = {"mixed": 20.0, "fp16": 20.0, "int8": 10.0, "pal8": 10.0, "pal6": 10.0, "pal4": 10.0}
+# OpenVINO computes in bfloat16 where the CPU does: scene 59 dB, raw-RGB 61 dB, reliability 54 dB; fp32 elsewhere.
+OVER_PSNR["auto"] = 10.0
 FP32_BOUND = 100.0
 RELIABILITY_BOUND = {"fp32": 90.0, "mixed": 60.0, "fp16": 55.0, "int8": 45.0, "pal8": 45.0, "pal6": 40.0, "pal4": 30.0}
+RELIABILITY_BOUND["auto"] = 45.0
 EXACT_BOUND = 120.0  # dB, where the same kernels compute the same thing
 
 
