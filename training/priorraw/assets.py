@@ -9,7 +9,7 @@ Nothing is loaded before its size and hash match asset.json; nothing is ever unp
 """
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -43,7 +43,7 @@ class Prior:
     encoder_sha256: str
     reconstructor_sha256: str
     bank_sha256: str
-    psnr: float | None = None  # dB, blind, on the camera's own test split; None where nobody measured it
+    psnr: float | None = field(default=None, kw_only=True)  # dB, blind, on its own test split; None: not measured
 
     @property
     def color_matrix(self) -> np.ndarray:

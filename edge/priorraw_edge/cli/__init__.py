@@ -15,6 +15,8 @@ COMMANDS = {
     "bank": "Compress reference pixels into a prior bank.",
     "evaluate": "Measure PSNR and SSIM of a dataset under the one protocol.",
     "export": "Lower encoder and reconstructor for a device, a target.",
+    "quantize": "Measure int8 ranges on photographs, and what int8 costs layer by layer.",
+    "bundle": "Put a camera's bank into a bundle, or take it out.",
     "verify": "Prove that a bundle computes what PyTorch computes.",
     "reconstruct": "Turn photographs into linear DNG, TIFF or npy.",
     "demo": "Export, verify and reconstruct a sample; write a report to look at.",

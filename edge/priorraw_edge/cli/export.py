@@ -16,7 +16,9 @@ CALIBRATED = {("xnnpack", "int8")}  # targets and precisions whose ranges are me
 @click.option("--out", "-o", type=click.Path(path_type=Path), help="Default: build/bundles/TARGET-CAMERA.")
 @click.option("--tile", type=int, help="Side of a tile in pixels, a multiple of 8.")
 @click.option("--precision", help="See: priorraw-edge targets.")
-@click.option("--calibration", type=click.Path(path_type=Path), help="Folder of photographs that int8 ranges come from.")
+@click.option(
+    "--calibration", type=click.Path(path_type=Path), help="Folder of photographs that int8 ranges come from."
+)
 @click.option("--golden", type=click.Path(path_type=Path), help="Photograph for the bundle's self-test.")
 @click.option("--json", "as_json", is_flag=True, help="Print bundle.json.")
 def command(
@@ -46,7 +48,7 @@ def command(
     from priorraw.progress import say
 
     from priorraw_edge.export.bundle import export_bundle
-    from priorraw_edge.export.calibration import calibration_inputs
+    from priorraw_edge.export.calibration import recipes_for
     from priorraw_edge.export.delegation import DelegationError
     from priorraw_edge.export.quantize import QuantizationError
     from priorraw_edge.runtime.engine import DEFAULT_CAMERA
@@ -55,7 +57,7 @@ def command(
 
     prior = load_assets(camera or DEFAULT_CAMERA, assets)
     out = out or Path("build/bundles") / f"{chosen.name}-{precision}-{prior.camera}"
-    photographs = calibration_inputs(calibration, tile) if calibrated else None
+    recipes = recipes_for(prior, tile, calibration, assets) if calibrated else None
     try:
         manifest = export_bundle(
             prior,
@@ -64,7 +66,7 @@ def command(
             tile=tile,
             precision=precision,
             golden=golden,
-            calibration=photographs,
+            recipes=recipes,
             measure=measure_bank,
         )
     except (DelegationError, ParityError, QuantizationError, UncoveredOpError) as error:

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     help="Folder of photographs, or a pair dataset: then the PSNR lost against the true RAW is measured.",
 )
 @click.option("--camera", help="The only bank to look at; all by default.")
-@click.option("--bound", type=click.FloatRange(0, 200), help="Least dB of the lowered raw-RGB, for the precision's own.")
+@click.option(
+    "--bound", type=click.FloatRange(0, 200), help="Least dB of the lowered raw-RGB, for the precision's own."
+)
 @click.option("--assets", type=click.Path(path_type=Path), help="Asset folder; the shipped one by default.")
 @click.option("--html", type=click.Path(path_type=Path), help="Write the report as a page too.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")

@@ -11,6 +11,7 @@ from priorraw.files import atomic_file
 from priorraw_edge.demo import pictures
 from priorraw_edge.demo.run import BundleResult, Demo, PairResult
 from priorraw_edge.runtime.reconstruct import Reconstruction
+from priorraw_edge.verify.report import comparison_rows
 
 PUSH_STOPS = 1.0
 
@@ -170,37 +171,24 @@ def _gain(result: PairResult) -> str:
 
 def _bundle(bundle: BundleResult) -> str:
     manifest, report = bundle.manifest, bundle.report
-    parts = {name: _part(name, manifest) for name in manifest["bytes"]}
+    parts = {name: _part(name) for name in manifest["bytes"]}
     sizes = [[parts[name], name, f"{size / 1024:,.0f}"] for name, size in manifest["bytes"].items()]
     sizes.append(["total", "", f"{sum(manifest['bytes'].values()) / 1024:,.0f}"])
-    parity = [
-        [
-            Path(c.picture).name,
-            c.stage,
-            c.output,
-            f"{c.max_error:.1e}",
-            f"{c.mean_error:.1e}",
-            "equal" if c.psnr is None else f"{c.psnr:.1f}",
-            f"{c.max_bound:.0e}, {c.psnr_bound:.0f} dB",
-            "pass" if c.passed else "FAIL",
-        ]
-        for c in report.comparisons
-    ]
     faults = "".join(f'<p class="verdict fail">{escape(fault)}</p>' for fault in report.faults)
     nodes = "; ".join(
         f"{name}: {d['delegated_nodes']} nodes in {d['delegates']} delegate(s), {d['left_nodes']} outside"
         for name, d in manifest["delegation"].items()
     )
-    header = ["picture", "stage", "output", "max error", "mean error", "PSNR dB", "bound", ""]
+    parity = "".join(_table(*comparison_rows(report, camera)) for camera in report.comparisons)
     return (
         f"<h3>{escape(manifest['target'])}, {escape(manifest['precision'])}, tiles of {manifest['tile']}</h3>"
-        f"<p>{escape(nodes)}.</p>{_table(['what', 'file', 'KiB'], sizes)}{faults}{_table(header, parity)}"
+        f"<p>{escape(nodes)}.</p>{_table(['what', 'file', 'KiB'], sizes)}{faults}{parity}"
     )
 
 
-def _part(name: str, manifest: dict) -> str:
+def _part(name: str) -> str:
     """What a file of a bundle is, in a word."""
-    if name == manifest["bank"]["file"]:
+    if name.startswith("banks/"):
         return "bank"
     if name.startswith("golden/"):
         return "self-test"

@@ -175,6 +175,7 @@ def _bundle(
 ) -> tuple[dict[str, float], BundleResult]:
     """Export and verify one bundle on `pictures` (name -> sRGB); seconds of either step, and the result."""
     from priorraw_edge.export.bundle import export_bundle
+    from priorraw_edge.verify.cases import photograph_case
     from priorraw_edge.verify.verify import verify_bundle
 
     seconds: dict[str, float] = {}
@@ -185,7 +186,8 @@ def _bundle(
         f"export {target.name}",
         lambda: export_bundle(prior, target, folder, tile=tile, precision=precision),
     )
-    report = _timed(seconds, f"verify {target.name}", lambda: verify_bundle(folder, pictures, assets))
+    cases = [photograph_case(name, srgb, tile) for name, srgb in pictures.items()]
+    report = _timed(seconds, f"verify {target.name}", lambda: verify_bundle(folder, lambda _: cases, assets))
     return seconds, BundleResult(manifest, report)
 
 

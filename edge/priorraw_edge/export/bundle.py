@@ -17,6 +17,7 @@ from priorraw.progress import say
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from priorraw_edge.export.calibration import Recipes
 from priorraw_edge.export.converted import Converted
 from priorraw_edge.export.golden import golden_picture
 from priorraw_edge.export.programs import Program, bank_tensors, picture_inputs, run_eager, trace
@@ -39,7 +40,7 @@ def export_bundle(
     tile: int,
     precision: str,
     golden: Path | None = None,
-    calibration: list[dict[str, Tensor]] | None = None,
+    recipes: Recipes | None = None,
     measure: Measure | None = None,
 ) -> dict[str, Any]:
     """Lower the model of `prior` for `target` and write the bundle `out`; returns bundle.json's content.
@@ -47,7 +48,7 @@ def export_bundle(
     The arguments have passed `targets.check_request`. A failure leaves no folder behind.
 
     Args:
-        calibration: `picture_inputs` of photographs, for precisions whose ranges are measured.
+        recipes: what is int8 and in which ranges, for precisions that measure them.
 
     Raises:
         InputError: `out` is not ours to replace, or the golden photograph cannot be read.
@@ -58,7 +59,7 @@ def export_bundle(
         tensors = run_eager(prior.model, bank_tensors(prior.bank), picture_inputs(golden_picture(golden), tile))
         programs = trace(prior.model, tensors)
         clock.say("traced scene and tile programs")
-        options = {} if calibration is None else {"calibration": _calibration(prior, calibration)}
+        options = {} if recipes is None else {"recipes": recipes(programs)}
         converted = target.convert(programs, folder, precision, **options)
         clock.say(f"lowered for {target.name}, {precision}")
         manifest = _manifest(prior, target, tile, precision, programs, converted)
@@ -134,7 +135,9 @@ def _check_bank(folder: Path, manifest: dict[str, Any], prior: Prior) -> None:
     shapes = {i["name"]: i["shape"] for i in manifest["programs"]["scene"]["inputs"]}
     found, taken = len(prior.bank.keys), shapes["keys"][0]
     if found != taken:
-        raise InputError(f"bank of {prior.camera}: has {found} entries, {folder} takes {taken}; build it with --entries {taken}")
+        raise InputError(
+            f"bank of {prior.camera}: has {found} entries, {folder} takes {taken}; build it with --entries {taken}"
+        )
 
 
 def _write_bank(folder: Path, prior: Prior, golden: dict[str, Tensor]) -> dict[str, Any]:
@@ -148,12 +151,6 @@ def _write_bank(folder: Path, prior: Prior, golden: dict[str, Tensor]) -> dict[s
             save_file(tensors, temporary)
     color_matrix = prior.color_matrix.flatten().tolist()
     return {**entry, "color_matrix": color_matrix, "bank_sha256": prior.bank_sha256, "psnr": prior.psnr}
-
-
-def _calibration(prior: Prior, pictures: list[dict[str, Tensor]]) -> dict[str, list[dict[str, Tensor]]]:
-    """Inputs of each program, as PyTorch feeds them on each picture."""
-    known = [run_eager(prior.model, bank_tensors(prior.bank), inputs) for inputs in pictures]
-    return {"scene": known, "tile": known}
 
 
 def _manifest(

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from priorraw.errors import InputError
 
-PICTURES = {".jpg", ".png"}
+PICTURES = {".jpg", ".jpeg", ".png"}
 
 
 def golden_picture(file: Path | None = None) -> np.ndarray:
@@ -32,6 +32,18 @@ def sample_pictures() -> list[Path]:
     from priorraw.assets import shipped_assets
 
     return sorted(p for p in (shipped_assets() / "samples").glob("*") if p.suffix in PICTURES)
+
+
+def picture_files(folder: Path) -> list[Path]:
+    """The pictures of a folder, in order of name.
+
+    Raises:
+        InputError: there is none.
+    """
+    paths = sorted(p for p in folder.glob("*") if p.suffix.lower() in PICTURES)
+    if not paths:
+        raise InputError(f"{folder}: holds no picture ({', '.join(sorted(PICTURES))}); name a folder of photographs")
+    return paths
 
 
 def synthetic_photograph(side: int = 512, seed: int = 0) -> np.ndarray:

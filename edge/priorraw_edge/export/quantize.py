@@ -102,7 +102,9 @@ def to_json(recipes: dict[str, Recipe]) -> dict[str, Any]:
 
 
 def from_json(entry: dict[str, Any]) -> dict[str, Recipe]:
-    return {name: Recipe(tuple(r["layers"]), {k: tuple(v) for k, v in r["ranges"].items()}) for name, r in entry.items()}
+    return {
+        name: Recipe(tuple(r["layers"]), {k: tuple(v) for k, v in r["ranges"].items()}) for name, r in entry.items()
+    }
 
 
 def int8_weights(graph: GraphModule) -> dict[str, int]:

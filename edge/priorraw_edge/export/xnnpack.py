@@ -19,7 +19,7 @@ from torch import Tensor
 from priorraw_edge.export.converted import Converted
 from priorraw_edge.export.delegation import Delegation, check_delegation, delegation_of
 from priorraw_edge.export.programs import Program
-from priorraw_edge.export.quantize import calibrate, default_layers, quantised_program, to_json
+from priorraw_edge.export.quantize import Recipe, quantised_program, to_json
 
 DEQUANTIZE = {torch.ops.quantized_decomposed.dequantize_per_channel.default}
 
@@ -54,25 +54,22 @@ def convert(
     programs: list[Program],
     folder: Path,
     precision: str,
-    calibration: dict[str, list[dict[str, Tensor]]] | None = None,
+    recipes: dict[str, Recipe] | None = None,
 ) -> Converted:
     """Write NAME.pte for each program.
 
     Args:
         precision: fp32 or int8.
-        calibration: for int8, the inputs of each program on photographs.
+        recipes: for int8, of each program.
 
     Raises:
         DelegationError: work would be left outside the delegate.
         QuantizationError: a layer would not be what the recipe says.
     """
-    files, delegation, recipes = {}, {}, {}
+    assert (recipes is not None) == (precision == "int8")
+    files, delegation = {}, {}
     for program in programs:
-        exported = program.exported
-        if precision == "int8":
-            assert calibration is not None
-            recipes[program.name] = calibrate(program, default_layers(program), calibration[program.name])
-            exported = quantised_program(program, recipes[program.name])
+        exported = quantised_program(program, recipes[program.name]) if recipes else program.exported
         data, delegation[program.name] = lower(program.name, exported)
         files[program.name] = f"{program.name}.pte"
         (folder / files[program.name]).write_bytes(data)

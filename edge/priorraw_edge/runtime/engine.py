@@ -201,7 +201,9 @@ class BundleEngine:
     def _checked_bytes(self, name: str) -> bytes:
         path = self.folder / name
         if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
-            raise InputError(f"{self.folder / 'bundle.json'}: names {name}, outside the bundle; export the bundle again")
+            raise InputError(
+                f"{self.folder / 'bundle.json'}: names {name}, outside the bundle; export the bundle again"
+            )
         expected = self._hashes.get(name)
         if expected is None:
             raise InputError(f"{self.folder / 'bundle.json'}: lists no sha256 of {name}; export the bundle again")

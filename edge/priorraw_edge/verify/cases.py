@@ -4,11 +4,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from priorraw.errors import InputError
 from priorraw.pictures import to_tensor
 from torch import Tensor
 
-from priorraw_edge.export.golden import PICTURES
+from priorraw_edge.export.calibration import evenly
+from priorraw_edge.export.golden import picture_files
 from priorraw_edge.export.programs import centre_tile, picture_inputs
 
 MOST_PICTURES = 16  # of a folder, evenly drawn: minutes of Core ML's interpreter
@@ -51,24 +51,9 @@ def folder_cases(folder: Path, tile: int) -> list[Case]:
 
     if (folder / "dataset.json").is_file():
         dataset = PairDataset.open(folder, "test")
-        pairs = {dataset.names[i]: dataset.pair(i) for i in _evenly(len(dataset))}
+        pairs = {dataset.names[i]: dataset.pair(i) for i in evenly(len(dataset), MOST_PICTURES)}
         return [photograph_case(name, srgb, tile, raw) for name, (raw, srgb) in pairs.items()]
     paths = picture_files(folder)
-    return [photograph_case(paths[i].name, read_picture(paths[i]).srgb, tile) for i in _evenly(len(paths))]
-
-
-def picture_files(folder: Path) -> list[Path]:
-    """The pictures of a folder, in order of name.
-
-    Raises:
-        InputError: there is none.
-    """
-    paths = sorted(p for p in folder.glob("*") if p.suffix.lower() in PICTURES)
-    if not paths:
-        raise InputError(f"{folder}: holds no picture ({', '.join(sorted(PICTURES))}); name a folder of photographs")
-    return paths
-
-
-def _evenly(count: int) -> list[int]:
-    wanted = min(count, MOST_PICTURES)
-    return [int(i) for i in np.linspace(0, count - 1, wanted)]
+    return [
+        photograph_case(paths[i].name, read_picture(paths[i]).srgb, tile) for i in evenly(len(paths), MOST_PICTURES)
+    ]

@@ -34,7 +34,9 @@ def lowered_stages(folder: Path, manifest: dict[str, Any], camera: str) -> dict[
         from priorraw_edge.runtime.engine import BundleEngine
 
         engine = BundleEngine(folder, camera, manifest)
-        return {Stage(f"{manifest['target']} .pte", precision): lambda program, inputs: engine.run(program, _arrays(inputs))}
+        return {
+            Stage(f"{manifest['target']} .pte", precision): lambda program, inputs: engine.run(program, _arrays(inputs))
+        }
     if manifest["runs"] == "onnxruntime":
         from priorraw_edge.verify.onnx_runner import open_runner
 
@@ -64,7 +66,7 @@ def run_pte(data: bytes, inputs: list[Tensor]) -> list[np.ndarray]:
     return [output.numpy().copy() for output in program.load_method("forward").execute(inputs)]
 
 
-def _in_torch(modules: dict[str, torch.nn.Module]) -> Runner:
+def _in_torch(modules: Mapping[str, torch.nn.Module]) -> Runner:
     def run(program: str, inputs: dict[str, Tensor]) -> list[Tensor]:
         with torch.no_grad():
             outputs = modules[program](*inputs.values())

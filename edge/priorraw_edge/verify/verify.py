@@ -18,7 +18,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from priorraw_edge.export.bundle import BUNDLE, FORMAT, GOLDEN_TENSORS
-from priorraw_edge.export.programs import BANK_TENSORS, INPUTS, OUTPUTS, Program, run_eager, trace
+from priorraw_edge.export.programs import BANK_TENSORS, INPUTS, OUTPUTS, run_eager, trace
 from priorraw_edge.export.targets import TARGETS
 from priorraw_edge.verify.cases import Case, edge_cases
 from priorraw_edge.verify.flatbuffer import structure_faults
@@ -73,8 +73,8 @@ class Report:
 
     @property
     def passed(self) -> bool:
-        measured = [*self.summaries, *(c for several in self.comparisons.values() for c in several)]
-        return not self.faults and all(m.passed for m in measured)
+        compared = all(c.passed for several in self.comparisons.values() for c in several)
+        return not self.faults and compared and all(s.passed for s in self.summaries)
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -210,9 +210,7 @@ def compare_bank(
                 difference = errors(found[output], expected[output])
                 loss = _loss(case, found, expected) if output == "raw" else None
                 least = bound(stage, output, psnr, lowered)
-                comparisons.append(
-                    Comparison(case.name, case.photograph, stage.name, output, *difference, least, loss)
-                )
+                comparisons.append(Comparison(case.name, case.photograph, stage.name, output, *difference, least, loss))
     return comparisons
 
 
@@ -267,9 +265,7 @@ def load_tensors(folder: Path, file: str, names: tuple[str, ...]) -> dict[str, T
     return {name: tensors[name] for name in names}
 
 
-def _model(
-    folder: Path, manifest: dict[str, Any], assets: Path | None
-) -> tuple[PriorRAW, list[str], list[str]]:
+def _model(folder: Path, manifest: dict[str, Any], assets: Path | None) -> tuple[PriorRAW, list[str], list[str]]:
     """The PyTorch model of the bundle, notes, and faults of banks that claim to be the assets'."""
     root = assets or shipped_assets()
     known = cameras_in(root)
@@ -300,10 +296,11 @@ def _loss(case: Case, found: dict[str, Tensor], expected: dict[str, Tensor]) -> 
     """dB of PSNR against the true raw-RGB, PyTorch's less the stage's, masked pixels left out."""
     if case.truth is None:
         return None
-    valid = torch.from_numpy(mask_of(case.truth[0].permute(1, 2, 0).numpy()))
+    truth = case.truth[0]
+    valid = torch.from_numpy(mask_of(truth.permute(1, 2, 0).numpy()))
 
     def psnr(raw: Tensor) -> float:
-        error = (raw.double() - case.truth.double()).square()[0][:, valid]
+        error = (raw[0].double() - truth.double()).square()[:, valid]
         return -10 * float(np.log10(max(float(error.mean()), 1e-12)))
 
     return psnr(expected["raw"]) - psnr(found["raw"])

@@ -1,0 +1,80 @@
+"""priorraw-edge bundle add-bank | remove"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+FOLDER = click.Path(path_type=Path)
+
+
+@click.group()
+def command() -> None:
+    """Put a camera's bank into a bundle, or take it out; its programs stay as they are."""
+
+
+@command.command("add-bank")
+@click.argument("bundle", type=FOLDER)
+@click.option("--camera", help="A camera of the assets.")
+@click.option("--bank", type=FOLDER, help="A bank.safetensors of your own (priorraw-edge bank build).")
+@click.option("--assets", type=FOLDER, help="Asset folder; the shipped one by default.")
+@click.option("--json", "as_json", is_flag=True, help="Print bundle.json.")
+def add_bank_command(bundle: Path, camera: str | None, bank: Path | None, assets: Path | None, as_json: bool) -> int:
+    """Add a bank to BUNDLE; parity with PyTorch is proved with it before the bundle changes."""
+    from priorraw.errors import InputError
+
+    if (camera is None) == (bank is None):
+        raise InputError("a bank comes from --camera or from --bank; give one of them")
+
+    from priorraw.assets import load_assets
+    from priorraw.progress import say
+
+    from priorraw_edge.export.bundle import add_bank
+    from priorraw_edge.verify.verify import ParityError, measure_bank, read_bundle
+
+    manifest = read_bundle(bundle)
+    prior = load_assets(camera, assets) if camera else _own_bank(manifest, bank, assets)
+    try:
+        manifest = add_bank(bundle, manifest, prior, measure_bank)
+    except ParityError as error:
+        say(f"priorraw-edge: bank refused: {error}")
+        return 1
+    _show(bundle, manifest, as_json)
+    return 0
+
+
+@command.command("remove")
+@click.argument("bundle", type=FOLDER)
+@click.argument("camera")
+@click.option("--json", "as_json", is_flag=True, help="Print bundle.json.")
+def remove_command(bundle: Path, camera: str, as_json: bool) -> None:
+    """Take the bank of CAMERA out of BUNDLE."""
+    from priorraw_edge.export.bundle import remove_bank
+    from priorraw_edge.verify.verify import read_bundle
+
+    _show(bundle, remove_bank(bundle, read_bundle(bundle), camera), as_json)
+
+
+def _own_bank(manifest: dict[str, Any], path: Path | None, assets: Path | None) -> Any:
+    """The model of the assets with the bank of a file, whose encoder must be the bundle's."""
+    from dataclasses import replace
+
+    from priorraw.assets import load_assets
+    from priorraw.bank import Bank
+    from priorraw.errors import InputError
+    from priorraw.files import sha256
+
+    assert path is not None
+    bank = Bank.load(path)
+    if bank.info.encoder_sha256 != manifest["encoder_sha256"]:
+        raise InputError(f"{path}: built with another encoder than the bundle's; build it again with that one")
+    prior = load_assets(manifest["camera"], assets)
+    return replace(prior, bank=bank, camera=bank.info.camera, bank_sha256=sha256(path), psnr=None)
+
+
+def _show(bundle: Path, manifest: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps(manifest, indent=2, sort_keys=True))
+    else:
+        click.echo(f"{bundle}: {manifest['target']}, {manifest['precision']}, banks: {', '.join(manifest['banks'])}")
