@@ -16,6 +16,7 @@ import torch
 from priorraw.errors import InputError
 from torch import Tensor
 
+from priorraw_edge.verify.coreml_files import write_folder
 from priorraw_edge.verify.flatbuffer import delegate_blob
 from priorraw_edge.verify.mil_ops import OPS, UncoveredOpError, apply_op
 from priorraw_edge.verify.mil_weights import FORMS, unpack
@@ -95,16 +96,16 @@ def delegate_package(pte: Path) -> Iterator[Path]:
     Raises:
         InputError: the .pte carries none.
     """
-    from executorch.backends.apple.coreml import executorchcoreml
-
     blob = delegate_blob(pte)
     with TemporaryDirectory() as folder:
-        # The delegate's own format: the files' bytes, then their tree as JSON, written backwards.
-        unpacked = blob.endswith(b"{") and executorchcoreml.unflatten_directory_contents(blob, folder)
-        packages = sorted(Path(folder).glob("*/model.mlpackage"))
-        if not unpacked or len(packages) != 1:
-            raise InputError(f"{pte}: its delegate holds no Core ML package; export the bundle again")
-        yield packages[0]
+        try:
+            write_folder(blob, Path(folder))
+        except ValueError as error:
+            raise InputError(f"{pte}: its delegate holds no Core ML package ({error}); export again") from None
+        package = Path(folder, "model.mlpackage")
+        if not package.is_dir():
+            raise InputError(f"{pte}: its delegate holds no Core ML model.mlpackage; export the bundle again")
+        yield package
 
 
 def _is_constant(operation: Any) -> bool:
