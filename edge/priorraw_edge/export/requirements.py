@@ -19,6 +19,7 @@ KNOWN_GOOD: tuple[dict[str, str], ...] = (
     {"tosa-tools": "2026.5"},
     {"ai_ml_sdk_model_converter": "0.9"},
 )
+BASE = ("torch", "executorch", "torchao", "coremltools")  # come with our distribution whatever its extras
 SDKS = {
     "QNN_SDK_ROOT": "Qualcomm's AI Engine Direct SDK: https://softwarecenter.qualcomm.com, then unpack it",
 }
@@ -79,8 +80,14 @@ def package_fault(packages: tuple[str, ...], extra: str = "") -> Fault | None:
 
 def install_line(missing: list[str], extra: str = "") -> str:
     """The pip command that installs them: through our extra where it has them, since its versions were tried."""
-    base = {package for known in KNOWN_GOOD[:2] for package in known}
-    return f"pip install 'priorraw-edge[{extra}]'" if extra and not base & set(missing) else pip_line(missing)
+    return f"pip install 'priorraw-edge[{extra}]'" if extra and not set(BASE) & set(missing) else pip_line(missing)
+
+
+def full_install_line(target: Target) -> str:
+    """The pip command that installs all that `target` needs, onto a bare Python."""
+    name = f"'priorraw-edge[{target.extra}]'" if target.extra else "priorraw-edge"
+    others = [] if target.extra else [package for package in target.packages if package not in BASE]
+    return " ".join(["pip install", name, *others])
 
 
 def pip_line(packages: list[str]) -> str:
