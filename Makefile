@@ -1,6 +1,7 @@
 # Everything below sets up by itself: a bare Linux machine with Python 3.11 and pip is enough.
 #   make demo   export, verify and reconstruct a sample; then look at build/demo/report.html
 #   make test   the test suite            make lint   style and types
+#   make native the C++ runner for this machine, built and self-tested; make native-arm64: for ARM boxes, emulated
 #   make clean  remove build/             make distclean   also the virtual environment
 #   make assets DATA=folder   prepare, train and measure what prior_assets/ ships; goes on where it stopped
 #   make results              train the networks it is compared with, measure all, fill in the README
@@ -13,7 +14,7 @@ INSTALLED := $(VENV)/.installed
 # The extra `arm`. Its tools ask for an older NumPy than the other extras and work with this one too: the tests lower.
 ARM := tosa-tools ai_ml_sdk_model_converter
 
-.PHONY: demo test lint setup clean distclean assets results ablation
+.PHONY: demo test lint setup clean distclean assets results ablation native native-arm64
 .DELETE_ON_ERROR:
 
 demo: $(INSTALLED)
@@ -75,6 +76,24 @@ results: assets
 ablation: | data/olympus-e-pl6
 	$(BIN)/python -m priorraw.ablation data/olympus-e-pl6 --encoder $(ENCODER) --out benchmarks/results \
 	    --steps 1500 --seeds 0,1,2 --network-seeds 0 --page docs/ablation.md
+
+# The runner for edge boxes: see docs/native.md. Small tiles, since an emulated processor is slow.
+NATIVE_BUNDLES := $(patsubst %,build/native/bundles/%,fp32-128 int8-104)
+
+native: $(NATIVE_BUNDLES)
+	PYTHON=$(BIN)/python edge/native/build.sh
+	for bundle in $^; do build/native/$$(uname -m)/bin/priorraw-native --self-test $$bundle --bench || exit 1; done
+
+native-arm64: $(NATIVE_BUNDLES)
+	PYTHON=$(BIN)/python edge/native/build.sh aarch64
+	for bundle in $^; do \
+	    $(if $(filter aarch64,$(shell uname -m)),,qemu-aarch64-static -cpu cortex-a76 -L /) \
+	        build/native/aarch64/bin/priorraw-native --self-test $$bundle --threads 1 || exit 1; \
+	done
+
+# PRECISION-TILE; made again when what makes it changes.
+build/native/bundles/%: $(wildcard edge/priorraw_edge/export/*.py training/priorraw/*.py) | $(INSTALLED)
+	$(PRIORRAW) export --target xnnpack --precision $(word 1,$(subst -, ,$*)) --tile $(word 2,$(subst -, ,$*)) --out $@
 
 # Debian splits ensurepip off: without it, the system's pip fills the environment.
 $(BIN)/python:
