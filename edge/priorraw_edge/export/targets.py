@@ -49,7 +49,7 @@ class Target:
 _ALL = (
     Target(
         "xnnpack",
-        ("android", "cpu", "arm", "arm64", "aarch64", "linux"),
+        ("android", "cpu", "arm64", "aarch64", "linux"),
         "ExecuTorch programs with the XNNPACK delegate",
         "any CPU: Android, Linux boxes",
         PROGRAMS,
