@@ -19,7 +19,6 @@ from priorraw_edge.export.coreml_weights import (
     INT8,
     LEAST,
     PAL4,
-    PAL8,
     SCHEMES,
     CompressionError,
     check_compressed,
@@ -111,7 +110,7 @@ def test_int8_weights_are_the_models_to_half_a_step(int8, programs, name, stored
     program = MilProgram(folder / f"{name}.mlpackage") if stored == "package" else open_delegate(folder / f"{name}.pte")
     weights = {key.replace(".", "_"): value for key, value in programs[name].exported.state_dict.items()}
     found = quantised(program)
-    assert len(found) == large_weights(programs[name]) > 15
+    assert set(found) == {key.replace(".", "_") for key in large_weights(programs[name])} and len(found) > 15
     for key, value in found.items():
         channel = 1 if "_up" in key else 0  # of a transposed convolution the output channels come second
         others = tuple(i for i in range(value.dim()) if i != channel)
@@ -127,7 +126,7 @@ def test_large_weights_are_counted_by_hand(programs):
         for module in programs["tile"].module.model.reconstructor.modules()
         if isinstance(module, torch.nn.Conv2d | torch.nn.ConvTranspose2d)
     ]
-    assert large_weights(programs["tile"]) == sum(size > LEAST for size in sizes) == len(sizes) - 2
+    assert len(large_weights(programs["tile"])) == sum(size > LEAST for size in sizes) == len(sizes) - 2
 
 
 def test_palettes_hold_16_values_and_the_bytes_repeat(programs, tmp_path):
@@ -137,18 +136,19 @@ def test_palettes_hold_16_values_and_the_bytes_repeat(programs, tmp_path):
     files = sorted(p.relative_to(a) for p in a.rglob("*") if p.is_file())
     assert [f for f in files if (a / f).read_bytes() != (b / f).read_bytes()] == [] and len(files) == 4
     values = quantised(MilProgram(a))
-    assert all(2 < len(value.unique()) <= 16 for value in values.values())
-    model = model_of(a)
-    assert compressed_weights(model, PAL4) == len(values) == large_weights(programs["tile"])
-    assert compressed_weights(model, PAL8) == compressed_weights(model, INT8) == 0
+    entries = {key: len(value.unique()) for key, value in values.items()}
+    kept = {key: entries.pop(f"model_reconstructor_{key}_weight") for key in ("stem", "up", "join")}
+    assert all(2 < n <= 16 for n in entries.values()) and all(100 < n <= 256 for n in kept.values())
+    assert compressed_weights(model_of(a), PAL4) == {8: 3, 4: len(values) - 3}
+    assert compressed_weights(model_of(a), INT8) == {}
 
 
 def test_an_export_that_compressed_too_little_is_refused(fp32, programs, tmp_path, monkeypatch):
     package = fp32[0] / "tile.mlpackage"
-    with pytest.raises(CompressionError, match=r"tile.mlpackage: 0 weights are stored as int8, of 19 that should be"):
+    with pytest.raises(CompressionError, match=r"tile.mlpackage: weights stored as int8: none; expected 19 of 8 bits"):
         check_compressed(programs["tile"], model_of(package), INT8, package.name)
     monkeypatch.setattr(coreml_weights, "LAYERS", ("conv",))
-    with pytest.raises(CompressionError, match=r"again.mlpackage: 16 weights are stored as int8, of 19"):
+    with pytest.raises(CompressionError, match=r"again.mlpackage: .* 16 of 8 bits; expected 19 of"):
         write_package(programs["tile"], tmp_path / "again.mlpackage", "int8")
 
 
