@@ -6,6 +6,7 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from priorraw.assets import load_assets
@@ -235,6 +236,21 @@ def test_vulkan_fp16_halves_the_tile_program_alone(bundle, assets, tmp_path):
     assert (bundle / "scene.pte").read_bytes() == (half / "scene.pte").read_bytes()
     ratio = (half / "tile.pte").stat().st_size / (bundle / "tile.pte").stat().st_size
     assert 0.45 < ratio < 0.6  # 0.52
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("bundle", ["arm-tosa"], indirect=True)
+def test_reference_model_leaves_standard_output_alone(bundle, capfd):
+    """It prints a warning on every run, which would break --json."""
+    from priorraw_edge.verify.tosa_runner import open_runner
+
+    manifest = read_json(bundle / "bundle.json")
+    inputs = {"tile": np.zeros((1, 3, TILE, TILE), np.float32), "scene": np.zeros((1, 10), np.float32)}
+    capfd.readouterr()
+    raw, reliability = open_runner(bundle, manifest)("tile", inputs)
+    out, err = capfd.readouterr()
+    assert (raw.shape, reliability.shape) == ((1, 3, TILE, TILE), (1, 1, TILE, TILE))
+    assert out == "" and "TOSA spec" in err
 
 
 @pytest.mark.parametrize("bundle", ["onnx"], indirect=True)
