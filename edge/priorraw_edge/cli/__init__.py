@@ -56,9 +56,10 @@ def cli() -> None:
 
 
 def main(args: list[str] | None = None) -> None:
-    """Run the command line; every foreseen failure leaves one line on stderr and exit code 2."""
+    """Run the command line; every foreseen failure leaves one line on stderr and exit code 2, or 1."""
     from priorraw.errors import InputError
 
+    from priorraw_edge.errors import CheckError
     from priorraw_edge.quiet import quiet_libraries
 
     try:
@@ -68,6 +69,9 @@ def main(args: list[str] | None = None) -> None:
         message = error.format_message() if isinstance(error, click.ClickException) else str(error)
         print(f"priorraw-edge: {message}", file=sys.stderr)
         sys.exit(2)
+    except CheckError as error:
+        print(f"priorraw-edge: refused: {error}", file=sys.stderr)
+        sys.exit(1)
     except OSError as error:  # what no command foresaw: a folder without permission, a full disk
         what = f"{error.filename}: " if error.filename else ""
         print(f"priorraw-edge: {what}{error.strerror or error}; mend that and run it again", file=sys.stderr)

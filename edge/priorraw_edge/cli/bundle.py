@@ -20,7 +20,7 @@ def command() -> None:
 @click.option("--bank", type=FOLDER, help="A bank.safetensors of your own (priorraw-edge bank build).")
 @click.option("--assets", type=FOLDER, help="Asset folder; the shipped one by default.")
 @click.option("--json", "as_json", is_flag=True, help="Print bundle.json.")
-def add_bank_command(bundle: Path, camera: str | None, bank: Path | None, assets: Path | None, as_json: bool) -> int:
+def add_bank_command(bundle: Path, camera: str | None, bank: Path | None, assets: Path | None, as_json: bool) -> None:
     """Add a bank to BUNDLE; parity with PyTorch is proved with it before the bundle changes."""
     from priorraw.errors import InputError
 
@@ -28,20 +28,13 @@ def add_bank_command(bundle: Path, camera: str | None, bank: Path | None, assets
         raise InputError("a bank comes from --camera or from --bank; give one of them")
 
     from priorraw.assets import load_assets
-    from priorraw.progress import say
 
     from priorraw_edge.export.bundle import add_bank
-    from priorraw_edge.verify.verify import ParityError, measure_bank, read_bundle
+    from priorraw_edge.verify.verify import measure_bank, read_bundle
 
     manifest = read_bundle(bundle)
     prior = load_assets(camera, assets) if camera else _own_bank(manifest, bank, assets)
-    try:
-        manifest = add_bank(bundle, manifest, prior, measure_bank)
-    except ParityError as error:
-        say(f"priorraw-edge: bank refused: {error}")
-        return 1
-    _show(bundle, manifest, as_json)
-    return 0
+    _show(bundle, add_bank(bundle, manifest, prior, measure_bank), as_json)
 
 
 @command.command("remove")

@@ -31,7 +31,7 @@ def command(
     calibration: Path | None,
     golden: Path | None,
     as_json: bool,
-) -> int:
+) -> None:
     """Lower the model for a device and write a bundle: programs, prior bank, self-test, bundle.json."""
     from priorraw.errors import InputError
 
@@ -45,38 +45,29 @@ def command(
         raise InputError(f"--calibration: {chosen.name} {precision} measures no ranges; leave it out")
 
     from priorraw.assets import load_assets
-    from priorraw.progress import say
 
     from priorraw_edge.export.bundle import export_bundle
     from priorraw_edge.export.calibration import recipes_for
-    from priorraw_edge.export.delegation import DelegationError
-    from priorraw_edge.export.quantize import QuantizationError
     from priorraw_edge.runtime.engine import DEFAULT_CAMERA
-    from priorraw_edge.verify.mil_ops import UncoveredOpError
-    from priorraw_edge.verify.verify import ParityError, measure_bank
+    from priorraw_edge.verify.verify import measure_bank
 
     prior = load_assets(camera or DEFAULT_CAMERA, assets)
     out = out or Path("build/bundles") / f"{chosen.name}-{precision}-{prior.camera}"
     recipes = recipes_for(prior, tile, calibration, assets) if calibrated else None
-    try:
-        manifest = export_bundle(
-            prior,
-            chosen,
-            out,
-            tile=tile,
-            precision=precision,
-            golden=golden,
-            recipes=recipes,
-            measure=measure_bank,
-        )
-    except (DelegationError, ParityError, QuantizationError, UncoveredOpError) as error:
-        say(f"priorraw-edge: export refused: {error}")
-        return 1
+    manifest = export_bundle(
+        prior,
+        chosen,
+        out,
+        tile=tile,
+        precision=precision,
+        golden=golden,
+        recipes=recipes,
+        measure=measure_bank,
+    )
     if as_json:
         click.echo(json.dumps(manifest, indent=2, sort_keys=True))
     else:
         _tables(out, manifest)
-    return 0
 
 
 def _tables(out: Path, manifest: dict[str, Any]) -> None:

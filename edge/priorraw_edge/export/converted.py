@@ -1,6 +1,7 @@
 """What a conversion hands back to the bundle writer."""
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from priorraw_edge.export.delegation import Delegation
 
@@ -11,4 +12,4 @@ class Converted:
 
     files: dict[str, str]
     delegation: dict[str, Delegation]
-    extra: dict[str, dict[str, str]] = field(default_factory=dict)
+    extra: dict[str, Any] = field(default_factory=dict)

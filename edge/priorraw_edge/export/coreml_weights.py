@@ -22,6 +22,7 @@ import coremltools.optimize.coreml as cto
 from coremltools.converters.mil.mil.passes.graph_pass import AbstractGraphPass, PassOption
 from coremltools.converters.mil.mil.passes.pass_registry import PASS_REGISTRY, register_pass
 
+from priorraw_edge.errors import CheckError
 from priorraw_edge.export.programs import Program
 
 LEAST = 512  # weights of a layer: below, tables and scales take what the codes save
@@ -30,7 +31,7 @@ TORCH_LAYERS = ("conv2d", "conv_transpose2d", "linear")  # the same, in an expor
 NAMESPACE = "priorraw"
 
 
-class CompressionError(RuntimeError):
+class CompressionError(CheckError):
     """A program holds fewer compressed weights than its precision says."""
 
 

@@ -3,12 +3,14 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from priorraw_edge.errors import CheckError
+
 # Work that must not fall back to portable kernels: they are tens of times slower.
 HEAVY = ("convolution", "linear", "mm", "softmax")
 LARGEST_SHARE_LEFT = 0.05
 
 
-class DelegationError(RuntimeError):
+class DelegationError(CheckError):
     """The program would lower, but too much of it would run outside the delegate."""
 
 

@@ -12,10 +12,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from priorraw_edge.errors import CheckError
+
 Rule = Callable[..., Any]
 
 
-class UncoveredOpError(RuntimeError):
+class UncoveredOpError(CheckError):
     """The program holds an operator that the interpreter does not know, or a form of it."""
 
 
