@@ -16,7 +16,15 @@ def test_the_vectors_hold_what_the_rule_says():
     layouts = json.loads(FILE.read_text())["layouts"]
     tiles = next(layout["tiles"] for layout in layouts if (layout["height"], layout["tile"]) == (300, 128))
     rows = sorted({(y, top, bottom) for y, _, top, bottom, _, _ in tiles})
-    assert rows == [(0, 0, 80), (32, 80, 112), (64, 112, 144), (96, 144, 176), (128, 176, 208), (160, 208, 240), (176, 240, 300)]
+    assert rows == [
+        (0, 0, 80),
+        (32, 80, 112),
+        (64, 112, 144),
+        (96, 144, 176),
+        (128, 176, 208),
+        (160, 208, 240),
+        (176, 240, 300),
+    ]
 
 
 def test_layouts_without_a_core_are_refused():

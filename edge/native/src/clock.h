@@ -1,9 +1,9 @@
 #pragma once
 
-#include <sys/resource.h>
-
 #include <algorithm>
 #include <chrono>
+#include <fstream>
+#include <string>
 #include <vector>
 
 namespace priorraw {
@@ -22,11 +22,14 @@ inline double median(std::vector<double> values) {
     return values[values.size() / 2];
 }
 
-/// The most memory that this process has held, in megabytes (10^6 bytes).
+/// The most memory that this process has held, in megabytes (10^6 bytes). Not getrusage's ru_maxrss, which starts
+/// with what the caller held when it forked.
 inline double peak_memory() {
-    rusage usage{};
-    getrusage(RUSAGE_SELF, &usage);
-    return static_cast<double>(usage.ru_maxrss) * 1024 / 1e6;
+    std::ifstream status("/proc/self/status");
+    for (std::string word; status >> word;) {
+        if (double kibibytes = 0; word == "VmHWM:" && status >> kibibytes) return kibibytes * 1024 / 1e6;
+    }
+    return 0;
 }
 
 }  // namespace priorraw
