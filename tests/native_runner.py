@@ -14,22 +14,35 @@ BUILT = Path(__file__).parent.parent / "build" / "native"
 HERE = BUILT / platform.machine()
 
 
-def need_runner() -> None:
-    """Skip where the runner was not built; CI sets PRIORRAW_NATIVE, and there it is a failure."""
-    missing = [p for p in (HERE / "bin" / "priorraw-native", BUILT / "bundles" / "fp32-128") if not p.exists()]
+def need(target: str, *paths: Path) -> None:
+    """Skip where `make TARGET` was not run; CI sets PRIORRAW_NATIVE, and there it is a failure."""
+    missing = [path for path in paths if not path.exists()]
     if missing:
-        reason = f"needs the C++ runner ({missing[0].name} is missing): make native"
+        reason = f"needs the C++ runner ({missing[0].name} is missing): make {target}"
         (pytest.fail if os.environ.get("PRIORRAW_NATIVE") else pytest.skip)(reason)
 
 
 def native(*arguments: object, **options) -> tuple[int, str, str]:
     """Call priorraw-native: (exit code, stdout, stderr)."""
-    return _call(HERE / "bin" / "priorraw-native", *arguments, **options)
+    program = HERE / "bin" / "priorraw-native"
+    need("native", program)
+    return _call(program, *arguments, **options)
 
 
 def check(*arguments: object) -> tuple[int, str, str]:
     """Call priorraw-check, which runs parts of the runner."""
-    return _call(HERE / "build" / "priorraw-check", *arguments)
+    program = HERE / "build" / "priorraw-check"
+    need("native", program)
+    return _call(program, *arguments)
+
+
+def check_on_arm(*arguments: object) -> tuple[int, str, str]:
+    """The same on an ARM processor, emulated unless it is this machine's."""
+    program = BUILT / "aarch64" / "build" / "priorraw-check"
+    need("native-arm64", program)
+    if platform.machine() == "aarch64":
+        return _call(program, *arguments)
+    return _call("qemu-aarch64-static", "-cpu", "cortex-a76", "-L", "/", program, *arguments)
 
 
 def refused(*arguments: object, **options) -> str:
@@ -40,18 +53,18 @@ def refused(*arguments: object, **options) -> str:
     return err.removeprefix("priorraw-native: ").strip()
 
 
-def _call(program: Path, *arguments: object, **options) -> tuple[int, str, str]:
-    need_runner()
+def _call(*command: object, **options) -> tuple[int, str, str]:
     done = subprocess.run(
-        [program, *map(str, arguments)], capture_output=True, text=True, timeout=120, check=False, **options
+        [str(part) for part in command], capture_output=True, text=True, timeout=120, check=False, **options
     )
     return done.returncode, done.stdout, done.stderr
 
 
 def bundle(precision: str = "fp32") -> Path:
     """The bundle of the shipped sony-imx135 in small tiles; read only."""
-    need_runner()
-    return next((BUILT / "bundles").glob(f"{precision}-*"))
+    folder = BUILT / "bundles" / {"fp32": "fp32-128", "int8": "int8-104"}[precision]
+    need("native", folder)
+    return folder
 
 
 def copy_bundle(folder: Path) -> Path:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import skimage.data
 import tifffile
-from native_runner import bundle, check, copy_bundle, native, read_manifest, replace
+from native_runner import bundle, check, check_on_arm, copy_bundle, native, read_manifest, replace
 from PIL import Image, ImageCms
 from priorraw import isp
 from priorraw.assets import load_assets
@@ -166,6 +166,16 @@ def test_the_thumbnail_is_that_of_the_model(tmp_path, size):
     Image.fromarray(photo).save(tmp_path / "photo.ppm")
     found = thumbnail(tmp_path / "photo.ppm")
     assert np.abs(found - thumbnail_of(isp.dequantise(photo))).max() < 2e-7  # seen: 1.2e-7
+
+
+def test_parts_of_it_are_the_same_on_arm(tmp_path):
+    """The thumbnail bit for bit: nowhere is a product fused with its sum."""
+    photo = tmp_path / "photo.png"
+    Image.fromarray(skimage.data.chelsea()).save(photo)
+    code, _, err = check_on_arm("thumbnail", photo, tmp_path / "arm")
+    assert (code, err) == (0, "")
+    assert np.array_equal(read_f32(tmp_path / "arm", 3, 64, 64).transpose(1, 2, 0), thumbnail(photo))
+    assert check_on_arm("tiles", TILE_VECTORS)[0] == 0
 
 
 def save_ppm16(path: Path, codes: np.ndarray) -> None:
