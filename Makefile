@@ -15,7 +15,7 @@ TESTABLE := $(VENV)/.testable
 # The extra `arm`. Its tools ask for an older NumPy than the other extras and work with this one too: the tests lower.
 ARM := tosa-tools ai_ml_sdk_model_converter
 
-.PHONY: demo test lint setup clean distclean assets results ablation native native-arm64
+.PHONY: demo test lint setup clean distclean assets results ablation parity native native-arm64
 .DELETE_ON_ERROR:
 
 demo: $(INSTALLED)
@@ -101,6 +101,10 @@ native-arm64: $(NATIVE_BUNDLES)
 # PRECISION-TILE; made again when what makes it changes.
 build/native/bundles/%: $(wildcard edge/priorraw_edge/export/*.py training/priorraw/*.py) | $(INSTALLED)
 	$(PRIORRAW) export --target xnnpack --precision $(word 1,$(subst -, ,$*)) --tile $(word 2,$(subst -, ,$*)) --out $@
+
+# Every backend and precision that lowers here against PyTorch; an hour on two cores.
+parity: $(TESTABLE) | data/sony-imx135 data/sony-imx135-scenes
+	$(BIN)/python -m benchmarks.parity --images data/sony-imx135-scenes --images data/sony-imx135 --page docs/parity.md
 
 # Debian splits ensurepip off: without it, the system's pip fills the environment.
 $(BIN)/python:

@@ -119,6 +119,7 @@ def bundle(programs, tmp_path):
     for name, data in programs.items():
         (folder / f"{name}.pte").write_bytes(data)
     save_file(BANK, folder / "bank.safetensors")
+    (folder / "golden.safetensors").write_bytes(b"golden")
 
     def entry(name, *inputs):
         return {"file": f"{name}.pte", "inputs": [{"name": n, "shape": s} for n, s in inputs], "outputs": []}
@@ -192,7 +193,7 @@ def test_wrong_inputs_are_named(bundle):
         engine.scene(np.zeros((32, 32, 3), np.float32))
 
 
-@pytest.mark.parametrize("name", ["scene.pte", "tile.pte", "bank.safetensors"])
+@pytest.mark.parametrize("name", ["scene.pte", "tile.pte", "bank.safetensors", "golden.safetensors"])
 def test_an_altered_or_missing_file_is_refused(bundle, name):
     data = bytearray((bundle / name).read_bytes())
     data[-1] ^= 1

@@ -46,7 +46,7 @@ def columns_table(results: Results, columns: dict[str, str]) -> str:
         [f"{name} ({row['pictures']})", *(_psnr_ssim(row[c]) if c in row else "" for c in present)]
         for name, row in results.items()
     ]
-    return _table(["test set (pictures)", *present.values()], rows)
+    return markdown_table(["test set (pictures)", *present.values()], rows)
 
 
 def inputs_table(results: Results) -> str:
@@ -56,7 +56,7 @@ def inputs_table(results: Results) -> str:
         for suffix, label in (("", "blind"), ("_hinted", "hinted")):
             keys = [c if not suffix else "hinted" if c == "reconstructed" else c + suffix for c in INPUTS]
             rows.append([f"{name}, {label}", *(f"{row[k]['psnr']:.2f}" if k in row else "" for k in keys)])
-    return _table(["test set", *INPUTS.values()], rows)
+    return markdown_table(["test set", *INPUTS.values()], rows)
 
 
 def parts_table(results: Results) -> str:
@@ -68,7 +68,7 @@ def parts_table(results: Results) -> str:
         for stage, title in stages.items()
         if stage in row and stage != "assembled"
     ]
-    return _table(["test set", "method", *PARTS.values()], rows)
+    return markdown_table(["test set", "method", *PARTS.values()], rows)
 
 
 def reliability_table(results: Results) -> str:
@@ -85,7 +85,7 @@ def reliability_table(results: Results) -> str:
                     f"{figures['sparsification_oracle']:.3f}",
                 ]
             )
-    return _table(["test set", "Spearman, expected and true error", "sparsification area", "oracle"], rows)
+    return markdown_table(["test set", "Spearman, expected and true error", "sparsification area", "oracle"], rows)
 
 
 def rivals_table(results: Results, rivals: dict[str, dict[str, Any]]) -> str:
@@ -119,14 +119,15 @@ def rivals_table(results: Results, rivals: dict[str, dict[str, Any]]) -> str:
             title = f"**PriorRAW Edge{label}**"
             row = [camera, title, reads, _psnr_ssim(eight), f"{deep['psnr']:.2f}", *figures]
             rows.append([*row, f"{eight['light_error']:.1f}°", "919,560", "0", "0", "shared"])
-    return _table(header, rows)
+    return markdown_table(header, rows)
 
 
 def _psnr_ssim(figures: dict[str, float]) -> str:
     return f"{figures['psnr']:.2f} / {figures['ssim']:.4f}"
 
 
-def _table(header: list[str], rows: list[list[str]]) -> str:
+def markdown_table(header: list[str], rows: list[list[str]]) -> str:
+    """A Markdown table."""
     lines = [header, ["---"] * len(header), *rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 

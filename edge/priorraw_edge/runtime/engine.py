@@ -132,6 +132,8 @@ class BundleEngine:
             ) from None
         self._bank = self._load_bank()
         self._programs = {name: self._load_program(name) for name in ("scene", "tile")}
+        for name in self._hashes.keys() - set(self._files.values()):
+            self._checked_bytes(name)  # not used here, but a bundle that was altered anywhere is not to be trusted
 
     def scene(self, thumbnail: np.ndarray) -> np.ndarray:
         return self.run("scene", {"thumbnail": to_nchw(thumbnail)})[0]

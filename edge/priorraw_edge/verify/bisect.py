@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from priorraw_edge.export.programs import Program
+from priorraw_edge.export.targets import TARGETS
 from priorraw_edge.verify.runners import run_pte
 from priorraw_edge.verify.stages import errors
 
@@ -31,8 +32,8 @@ def find_culprits(
     folder: Path, manifest: dict[str, Any], programs: list[Program], tensors: dict[str, Tensor]
 ) -> list[str]:
     """A line for each program that departs, `tensors` being `run_eager`'s on the golden picture."""
-    find = {"executorch": _in_pte, "mil": _in_packages}.get(manifest["runs"])
-    lines = [find(folder, manifest, program, tensors) for program in programs] if find else []
+    find = {"xnnpack": _in_xnnpack, "coreml": _in_packages}.get(manifest["target"], _by_weights)
+    lines = [find(folder, manifest, program, tensors) for program in programs]
     return [line for line in lines if line]
 
 
@@ -43,9 +44,22 @@ def layers(program: Program) -> list[str]:
     return [layer_of(node) for node in program.exported.module().graph.nodes if node.target in LAYERS]
 
 
-def _in_pte(folder: Path, manifest: dict[str, Any], program: Program, tensors: dict[str, Tensor]) -> str | None:
-    if manifest["target"] != "xnnpack":
-        return None
+def _by_weights(folder: Path, manifest: dict[str, Any], program: Program, tensors: dict[str, Tensor]) -> str | None:
+    """The first layer whose weights a fresh lowering stores as they are, and this file does not."""
+    target, name = TARGETS[manifest["target"]], manifest["programs"][program.name]["file"]
+    with tempfile.TemporaryDirectory() as scratch:
+        target.convert([program], Path(scratch), manifest["precision"])
+        fresh, found = Path(scratch, name).read_bytes(), (folder / name).read_bytes()
+    for layer in dict.fromkeys(layers(program)):
+        for key in ("weight", "bias"):
+            tensor = program.exported.state_dict.get(f"model.{layer}.{key}")
+            data = b"" if tensor is None else tensor.detach().numpy().tobytes()
+            if data in fresh and data not in found:
+                return f"{name}: {layer}: its {key} is not the model's"
+    return None
+
+
+def _in_xnnpack(folder: Path, manifest: dict[str, Any], program: Program, tensors: dict[str, Tensor]) -> str | None:
     from priorraw_edge.export.quantize import from_json, quantised_program
     from priorraw_edge.export.xnnpack import lower
 
