@@ -27,6 +27,7 @@ from priorraw.progress import say, track
 from priorraw_edge.bench.machine import Company, describe, load_average, warnings
 from torch import Tensor
 
+from benchmarks.calls import main
 from benchmarks.lookup_candidates import Candidate, distilled, exact, projected, quarter, two_level
 
 EXACT = "exact"
@@ -193,4 +194,4 @@ def command(datasets: tuple[Path, ...], steps: int, rounds: int, threads: int, o
 
 
 if __name__ == "__main__":
-    command()
+    main(command, "lookup")

@@ -20,6 +20,8 @@ from priorraw.files import write_json
 from priorraw.progress import say
 from priorraw_edge.bench.machine import Company, cores, describe, load_average, warnings
 
+from benchmarks.calls import main
+
 MEGAPIXELS = (1.0, 2.0, 4.0, 8.0, 12.0, 24.0, 48.0)
 CLI = "import sys; from priorraw_edge.cli import main; main(sys.argv[1:])"
 EVERY = 0.02  # seconds between looks at the processes
@@ -176,4 +178,4 @@ def command(bundles: tuple[Path, ...], megapixels: tuple[float, ...], rounds: in
 
 
 if __name__ == "__main__":
-    command()
+    main(command, "scaling")

@@ -1,12 +1,12 @@
 """The rows of the benchmark as data: what each one runs, on how large a picture, and what it needs. Imports nothing."""
 
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
 from priorraw_edge.export.targets import TARGETS
 
-TILES = (256, 512)
+TILES = (256, 512, 1024)
 EAGER_TILE = 512
+SLOW = 2.0  # megapixels: enough for what takes seconds a megapixel, and runs no faster on more
 OURS, EXACT, RIVAL = "PriorRAW Edge", "exact one-scale method", "rival"
 NO_CLONE = "needs the folder benchmarks/ of the sources: run it in a clone of the repository"
 
@@ -16,7 +16,7 @@ class Row:
     """One row: `build` names what a child process builds (`subjects.BUILDERS`), `work` what is counted of it.
 
     `side` is that of the square picture, in pixels, which runs as a whole; None: the picture of the call, in tiles of
-    `tile`. `part` is no whole method and takes part in no ratio between methods.
+    `tile`, and of `most` megapixels. `part` is no whole method and takes part in no ratio between methods.
     """
 
     name: str
@@ -27,12 +27,12 @@ class Row:
     precision: str = "fp32"
     tile: int | None = None
     side: int | None = None
+    most: float | None = None
     bundle: str | None = None  # folder; None: exported for the run
     target: str | None = None  # whose bundle it runs
     packages: tuple[str, ...] = ()
     compiler: bool = False
     part: bool = False
-    options: dict[str, Any] = field(default_factory=dict)
 
 
 def default_bundle() -> str:
@@ -78,6 +78,7 @@ def all_rows() -> list[Row]:
             "onnx",
             "model",
             tile=EAGER_TILE,
+            most=SLOW,
             target="onnx",
             packages=(*TARGETS["onnx"].packages, *TARGETS["onnx"].run_packages),
         ),
@@ -88,9 +89,10 @@ def all_rows() -> list[Row]:
             "compiled",
             "model",
             tile=EAGER_TILE,
+            most=SLOW,
             compiler=True,
         ),
-        Row(f"eager-{EAGER_TILE}", f"PyTorch, tile {EAGER_TILE}", OURS, "eager", "model", tile=EAGER_TILE),
+        Row(f"eager-{EAGER_TILE}", f"PyTorch, tile {EAGER_TILE}", OURS, "eager", "model", tile=EAGER_TILE, most=SLOW),
         Row(
             "exact-onnx",
             "ONNX Runtime fp32",

@@ -91,7 +91,10 @@ def bench(rows: list[Row], settings: Settings, start: Callable[[dict[str, Any]],
         for row in track(rows, "prepare rows"):
             facts[row.name] = {"label": row.label, "of": row.of, "precision": row.precision, "part": row.part}
             try:
-                children[row.name] = _start(row, settings, threads, start)
+                folder = _prepared(row, settings, threads)
+                if folder is not None and row.build == "bundle":
+                    facts[row.name]["bytes"] = bundle_bytes(folder)
+                children[row.name] = _start(row, folder, settings, threads, start)
             except SkippedRowError as reason:
                 facts[row.name]["skipped"] = str(reason)
                 say(f"{row.name}: not measured, {reason}")
@@ -133,16 +136,33 @@ def model_work() -> dict[str, float]:
     }
 
 
-def _start(row: Row, settings: Settings, threads: int, start: Callable[[dict[str, Any]], Child]) -> Child:
+def _prepared(row: Row, settings: Settings, threads: int) -> Path | None:
+    """The folder that a row runs from, if it needs one."""
     fault = why_not(row)
     if fault:
         raise SkippedRowError(fault)
-    folder = prepare(row, settings.camera, settings.assets, environment(threads))
+    return prepare(row, settings.camera, settings.assets, environment(threads))
+
+
+def bundle_bytes(folder: Path) -> dict[str, int]:
+    """Sizes of a bundle: `programs`, the largest `bank`, and `whole`, what one camera needs,
+    self-test included."""
+    sizes = {p.relative_to(folder).as_posix(): p.stat().st_size for p in folder.rglob("*") if p.is_file()}
+    banks = [size for name, size in sizes.items() if name.startswith("banks/")]
+    golden = [size for name, size in sizes.items() if name.startswith("golden/")]
+    programs = sum(size for name, size in sizes.items() if "/" not in name and name != "bundle.json")
+    bank = max(banks, default=0)
+    return {"programs": programs, "bank": bank, "whole": programs + bank + max(golden, default=0)}
+
+
+def _start(
+    row: Row, folder: Path | None, settings: Settings, threads: int, start: Callable[[dict[str, Any]], Child]
+) -> Child:
     order = {
         "build": row.build,
         "camera": settings.camera,
         "assets": str(settings.assets) if settings.assets else None,
-        "megapixels": settings.megapixels,
+        "megapixels": min(settings.megapixels, row.most or settings.megapixels),
         "tile": row.tile,
         "side": row.side,
         "threads": threads,

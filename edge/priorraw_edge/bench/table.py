@@ -89,6 +89,16 @@ def limits_table(result: dict[str, Any]) -> Table:
     return ["limit", "measured"], lines
 
 
+SIZE_AIMS = {"programs": 2.0, "bank": 0.8, "whole": 4.0}  # MB, of an int8 bundle
+
+
+def sizes_table(result: dict[str, Any]) -> Table:
+    """What the bundles weigh; the aims are for int8."""
+    header = ["bundle", *(f"{what}, MB (int8 at most {aim:g})" for what, aim in SIZE_AIMS.items())]
+    rows = [row for row in result["rows"].values() if "bytes" in row]
+    return header, [[row["label"], *(f"{row['bytes'][what] / 1e6:.2f}" for what in SIZE_AIMS)] for row in rows]
+
+
 def machine_lines(result: dict[str, Any]) -> list[str]:
     """Where it was measured, in words; warnings last."""
     m, v = result["machine"], result["versions"]
