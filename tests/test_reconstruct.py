@@ -46,7 +46,7 @@ class ClosedForm:
 
 @pytest.fixture(autouse=True)
 def closed_form(monkeypatch):
-    monkeypatch.setattr(engines, "open_engine", lambda camera, bundle, assets: ClosedForm())
+    monkeypatch.setattr(engines, "open_engine", lambda camera, **options: ClosedForm())
 
 
 @pytest.fixture

@@ -5,7 +5,8 @@ import pytest
 import torch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from priorraw_edge.runtime.tiles import padded, plan, plan_axis, read_tile, run_tiles
+from priorraw_edge.runtime.reconstruct import reconstruct
+from priorraw_edge.runtime.tiles import padded, plan, plan_axis, read_tile
 from torch import nn
 
 TILE, HALO, ALIGN = 96, 24, 8
@@ -74,13 +75,10 @@ def test_tiled_equals_whole(size):
     missing = (0, padded(H, TILE, ALIGN) - H), (0, padded(W, TILE, ALIGN) - W), (0, 0)
     whole = engine.forward(np.pad(srgb, missing, mode="edge"))[:H, :W]
 
-    raw, reliability = np.full((H, W, 3), np.nan, np.float32), np.full((H, W), np.nan, np.float32)
-    tiles = list(run_tiles(engine, srgb, engine.scene(srgb), raw, reliability))
-
-    assert tiles == plan(H, W, TILE, HALO, ALIGN)
+    result = reconstruct(srgb, engine)
     # Equal but for the order of summation, which convolution libraries choose by size. Seen: 3e-8 of values up to 0.25.
-    assert np.abs(raw - whole[..., :3]).max() < 1e-6
-    assert np.abs(reliability - whole[..., 3]).max() < 1e-6
+    assert np.abs(result.raw - whole[..., :3]).max() < 1e-6
+    assert np.abs(result.reliability - whole[..., 3]).max() < 1e-6
 
 
 def test_a_halo_below_the_receptive_field_shows():
@@ -89,9 +87,7 @@ def test_a_halo_below_the_receptive_field_shows():
     engine.halo = 8
     srgb = np.random.default_rng(1).random((96, 300, 3), np.float32)
     whole = engine.forward(np.pad(srgb, ((0, 0), (0, 4), (0, 0)), mode="edge"))[:, :300]
-    raw, reliability = np.empty_like(srgb), np.empty((96, 300), np.float32)
-    list(run_tiles(engine, srgb, engine.scene(srgb), raw, reliability))
-    assert np.abs(raw - whole[..., :3]).max() > 1e-4  # seen: 5e-4
+    assert np.abs(reconstruct(srgb, engine).raw - whole[..., :3]).max() > 1e-4  # seen: 5e-4
 
 
 @st.composite

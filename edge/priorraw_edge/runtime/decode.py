@@ -1,28 +1,25 @@
-"""JPEG, PNG and TIFF files to samples as the file holds them: its own colour space, not yet oriented.
+"""JPEG, PNG and TIFF files to strips of samples as the file holds them: its own colour space, not yet oriented.
 
-Which library decodes what: Pillow reads JPEG and 8-bit PNG but cuts 16-bit RGB PNG to 8 bits, so that goes
-through imagecodecs; tifffile reads TIFF. Size limits are checked on the header, before pixels are decoded.
+Strips, so that memory does not grow with the picture. Pillow reads a JPEG, whose picture it holds in 4 bytes a
+pixel; `png` and `tiff` read by rows. Size limits are checked on the header, before pixels are decoded.
 """
 
-import io
 import logging
-import math
 import struct
 import warnings
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from priorraw.errors import InputError
 
 MAX_PIXELS = 200_000_000
 MAX_SIDE = 65_535  # JPEG's own limit
-
-# TIFF's PhotometricInterpretation -> samples a pixel, extra ones apart
-TIFF_COLOURS = {"MINISBLACK": 1, "MINISWHITE": 1, "PALETTE": 1, "RGB": 3, "YCBCR": 3, "SEPARATED": 4}
+STRIP = 128  # rows, where the file does not say
 
 # What Pillow, imagecodecs and tifffile raise on damaged files; imagecodecs' errors derive from RuntimeError.
 DECODER_ERRORS = (
@@ -38,48 +35,77 @@ DECODER_ERRORS = (
     zlib.error,
 )
 
+# Rows from the top, in turn: samples (n, W, C), and alpha (n, W) of the same type or None where the file has none.
+Strip = tuple[np.ndarray, np.ndarray | None]
+
 
 @dataclass(frozen=True)
 class Decoded:
     """One picture as its file holds it."""
 
-    samples: np.ndarray  # (H, W, C) uint8, uint16 or float32 in [0, 1]; C: 1 grey, 3 RGB, 4 CMYK (0 = no ink)
-    alpha: np.ndarray | None  # (H, W), of the type of `samples`; None where the file is opaque
-    premultiplied: bool
-    icc: bytes | None
-    exif: bytes | None
-    orientation: int  # EXIF, 1 to 8
-    adobe_rgb: bool  # no profile, but EXIF's interoperability index says Adobe RGB (DCF 2.0)
-    notes: tuple[str, ...] = ()
+    height: int
+    width: int
+    dtype: np.dtype  # of samples: uint8, uint16, or float32 in [0, 1]
+    channels: int  # 1 grey, 3 RGB, 4 CMYK (0 = no ink)
+    has_alpha: bool
+    strips: Iterable[Strip]  # once
+    premultiplied: bool = False
+    icc: bytes | None = None
+    exif: bytes | None = None
+    orientation: int = 1  # EXIF, 1 to 8
+    adobe_rgb: bool = False  # no profile, but EXIF's interoperability index says Adobe RGB (DCF 2.0)
+    notes: tuple[str, ...] = field(default=())
 
 
-def decode(path: Path) -> Decoded:
-    """Read a JPEG, PNG or TIFF file.
+@contextmanager
+def decode(path: Path) -> Iterator[Decoded]:
+    """Open a JPEG, PNG or TIFF file; its strips are read while the context lasts.
 
     Raises:
-        InputError: missing, empty, truncated, damaged, no such picture, too large, or already RAW.
+        InputError: missing, empty, truncated, damaged, no such picture, too large, or already RAW; from within the
+            context too, where the damage shows only in the pixels.
     """
+    from priorraw_edge.runtime.png import open_png
+    from priorraw_edge.runtime.tiff import open_tiff
+
+    kinds: tuple[tuple[tuple[bytes, ...], Callable[[Path, BinaryIO], Decoded]], ...] = (
+        ((b"\xff\xd8\xff",), _open_jpeg),
+        ((b"\x89PNG\r\n\x1a\n",), open_png),
+        ((b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"), open_tiff),
+    )
+    with _opened(path) as file:
+        magic = file.read(8)
+        file.seek(0)
+        if not magic:
+            raise InputError(f"{path}: is empty; name a JPEG, PNG or TIFF picture")
+        for magics, opener in kinds:
+            if magic.startswith(magics):
+                with _one_line(path), quiet_decoders():
+                    yield opener(path, file)
+                return
+    raise InputError(f"{path}: is no JPEG, PNG or TIFF picture; convert it to one of these")
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[BinaryIO]:
     try:
-        data = path.read_bytes()
+        file = path.open("rb")
+        file.peek(1)
     except FileNotFoundError:
         raise InputError(f"{path}: not found; name a JPEG, PNG or TIFF picture") from None
     except OSError as error:
         raise InputError(f"{path}: not readable ({error.strerror}); name a JPEG, PNG or TIFF picture") from None
-    if not data:
-        raise InputError(f"{path}: is empty; name a JPEG, PNG or TIFF picture")
-    for magics, decoder in (
-        ((b"\xff\xd8\xff",), _jpeg),
-        ((b"\x89PNG\r\n\x1a\n",), _png),
-        ((b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"), _tiff),
-    ):
-        if data.startswith(magics):
-            try:
-                with quiet_decoders():
-                    return decoder(path, data)
-            except DECODER_ERRORS as error:
-                reason = " ".join(str(error).split())[:120] or type(error).__name__
-                raise InputError(f"{path}: truncated or damaged ({reason}); make or copy the file again") from None
-    raise InputError(f"{path}: is no JPEG, PNG or TIFF picture; convert it to one of these")
+    with file:
+        yield file
+
+
+@contextmanager
+def _one_line(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except DECODER_ERRORS as error:
+        reason = " ".join(str(error).split())[:120] or type(error).__name__
+        raise InputError(f"{path}: truncated or damaged ({reason}); make or copy the file again") from None
 
 
 @contextmanager
@@ -96,7 +122,12 @@ def quiet_decoders() -> Iterator[None]:
         logger.setLevel(level)
 
 
-def _check_size(path: Path, width: int, height: int) -> None:
+def check_pixels(path: Path, width: int, height: int) -> None:
+    """Refuse pictures without pixels and decompression bombs.
+
+    Raises:
+        InputError: a side is zero, or the picture is above `MAX_PIXELS` or `MAX_SIDE`.
+    """
     if width < 1 or height < 1:
         raise InputError(f"{path}: has no pixels ({width}x{height}); make or copy the file again")
     if width * height > MAX_PIXELS or max(width, height) > MAX_SIDE:
@@ -106,152 +137,44 @@ def _check_size(path: Path, width: int, height: int) -> None:
         )
 
 
-def _metadata(image) -> tuple[bytes | None, int, bool, tuple[str, ...]]:
-    """EXIF block, orientation, whether EXIF says Adobe RGB, and notes, of a loaded Pillow image."""
+def metadata(image) -> dict:
+    """What a Pillow image says beside its pixels, as fields of `Decoded`."""
     from PIL import ExifTags
 
-    block = image.info.get("exif")
+    icc = image.info.get("icc_profile")
     try:
         exif = image.getexif()
-        orientation = exif.get(ExifTags.Base.Orientation, 1)
+        turned = orientation(exif.get(ExifTags.Base.Orientation, 1))
         adobe_rgb = exif.get_ifd(ExifTags.IFD.Interop).get(1) == "R03"
     except DECODER_ERRORS:
-        return None, 1, False, ("EXIF block is damaged: taken as upright sRGB",)
-    return block, _orientation(orientation), adobe_rgb, ()
+        return {"icc": icc, "notes": ("EXIF block is damaged: taken as upright sRGB",)}
+    return {"icc": icc, "exif": image.info.get("exif"), "orientation": turned, "adobe_rgb": adobe_rgb}
 
 
-def _orientation(value: object) -> int:
+def orientation(value: object) -> int:
     """Values outside 1 to 8 (0 is common) mean nothing: upright, as every viewer shows them."""
     return value if isinstance(value, int) and 1 <= value <= 8 else 1
 
 
-def _jpeg(path: Path, data: bytes) -> Decoded:
+def _open_jpeg(path: Path, file: BinaryIO) -> Decoded:
     from PIL.JpegImagePlugin import JpegImageFile
 
     # The class itself, not Image.open: that has a size limit of its own, below ours.
-    image = JpegImageFile(io.BytesIO(data))
-    _check_size(path, *image.size)
+    image = JpegImageFile(file)
+    check_pixels(path, *image.size)
     image.load()  # raises on a truncated file
-    samples = np.asarray(image)
-    exif, orientation, adobe_rgb, notes = _metadata(image)
     return Decoded(
-        samples=samples.reshape(*samples.shape[:2], -1),
-        alpha=None,
-        premultiplied=False,
-        icc=image.info.get("icc_profile"),
-        exif=exif,
-        orientation=orientation,
-        adobe_rgb=adobe_rgb,
-        notes=notes,
+        height=image.height,
+        width=image.width,
+        dtype=np.dtype(np.uint8),
+        channels=len(image.getbands()),
+        has_alpha=False,
+        strips=((pillow_rows(image, y), None) for y in range(0, image.height, STRIP)),
+        **metadata(image),
     )
 
 
-def _png(path: Path, data: bytes) -> Decoded:
-    from PIL.PngImagePlugin import PngImageFile
-
-    image = PngImageFile(io.BytesIO(data))
-    _check_size(path, *image.size)
-    sixteen_bit = data[24] == 16  # IHDR: bit depth
-    image.load()  # raises on a truncated file; also reads the EXIF chunk where it comes after the pixels
-    exif, orientation, adobe_rgb, notes = _metadata(image)
-    if sixteen_bit:
-        import imagecodecs
-
-        samples = imagecodecs.png_decode(data)
-    else:
-        transparent = image.has_transparency_data
-        colours = image.mode in ("P", "RGB", "RGBA")
-        image_mode = ("RGBA" if colours else "LA") if transparent else ("RGB" if colours else "L")
-        samples = np.asarray(image.convert(image_mode))
-    samples = samples.reshape(image.height, image.width, -1)
-    has_alpha = samples.shape[2] in (2, 4)
-    return Decoded(
-        samples=samples[..., :-1] if has_alpha else samples,
-        alpha=samples[..., -1] if has_alpha else None,
-        premultiplied=False,
-        icc=image.info.get("icc_profile"),
-        exif=exif,
-        orientation=orientation,
-        adobe_rgb=adobe_rgb,
-        notes=notes,
-    )
-
-
-def _tiff(path: Path, data: bytes) -> Decoded:
-    import tifffile
-
-    with tifffile.TiffFile(io.BytesIO(data)) as file:
-        page = file.pages[0]
-        if not isinstance(page, tifffile.TiffPage):
-            raise ValueError("first page has no tags")
-        if _is_raw(page, data):
-            raise InputError(f"{path}: is a camera's RAW already; name the JPEG, PNG or TIFF made from it")
-        _check_size(path, page.imagewidth, page.imagelength)
-        extents = list(zip(page.dataoffsets, page.databytecounts, strict=True))
-        # tifffile fills absent strips and tiles with zeros: refuse them here.
-        complete = all(count > 0 and offset + count <= len(data) for offset, count in extents)
-        if not complete or len(extents) != math.prod(page.chunked):
-            raise ValueError("pixel data ends early")
-        notes: tuple[str, ...] = ()
-        if len(file.pages) > 1:
-            notes = ("holds several pages: the first one is taken",)
-        kind = getattr(page.photometric, "name", str(page.photometric))
-        colours = TIFF_COLOURS.get(kind, 0)
-        if not colours or page.samplesperpixel < colours or page.imagedepth != 1:
-            raise InputError(f"{path}: TIFF of kind {kind} is not supported; save it as RGB or grey")
-        if kind == "YCBCR" and page.compression != tifffile.COMPRESSION.JPEG:
-            raise InputError(f"{path}: TIFF of kind YCBCR without JPEG is not supported; save it as RGB")
-        planes = page.asarray(squeeze=False)  # (planes, 1, H, W, samples of a plane)
-        samples = np.moveaxis(planes[:, 0], 0, -2).reshape(page.imagelength, page.imagewidth, -1)
-        alpha, premultiplied = None, False
-        if page.colormap is not None:
-            # High byte, as libtiff takes it: half of all writers put v * 256 there, the others v * 257.
-            samples = (page.colormap >> 8).astype(np.uint8).T[samples[..., 0]]
-        else:
-            samples, more_notes = _full_scale(path, samples, page.bitspersample)
-            notes += more_notes
-            for i, extra in enumerate(page.extrasamples):
-                if extra in (1, 2):  # TIFF 6.0: 1 premultiplied alpha, 2 straight alpha, 0 anything else
-                    alpha, premultiplied = samples[..., colours + i], extra == 1
-                    break
-            samples = samples[..., :colours]
-        return Decoded(
-            samples=_complement(samples) if kind == "MINISWHITE" else samples,
-            alpha=alpha,
-            premultiplied=premultiplied,
-            icc=page.iccprofile,
-            exif=None,
-            orientation=_orientation(page.tags.valueof("Orientation", 1)),
-            adobe_rgb=False,
-            notes=notes,
-        )
-
-
-def _is_raw(page, data: bytes) -> bool:
-    """Camera files are TIFFs whose first page is a thumbnail: DNG says so, CR2 too, others in a sub-page."""
-    if data[8:10] == b"CR" or "DNGVersion" in page.tags:
-        return True
-    pages = [page, *(page.pages or ())]
-    return any(getattr(p.photometric, "name", "") in ("CFA", "LINEAR_RAW") for p in pages)
-
-
-def _full_scale(path: Path, samples: np.ndarray, bits: int) -> tuple[np.ndarray, tuple[str, ...]]:
-    """TIFF samples of any depth to uint8, uint16 or float32 whose white is 255, 65535 or 1."""
-    if samples.dtype.kind == "f":
-        if not np.isfinite(samples).all():
-            raise InputError(f"{path}: holds NaN or infinite pixels; replace them and save it again")
-        if samples.min() < 0 or samples.max() > 1:
-            raise InputError(f"{path}: floating-point pixels lie outside [0, 1]; save it as 16-bit sRGB")
-        return samples.astype(np.float32), ("floating-point pixels: taken as sRGB-encoded values in [0, 1]",)
-    if samples.dtype.kind not in "ub" or bits > 16:
-        raise InputError(f"{path}: {bits}-bit pixels of type {samples.dtype} are not supported; save it as 16-bit")
-    if bits in (8, 16):
-        return samples, ()
-    if bits < 8:
-        return np.rint(samples * (255 / (2**bits - 1))).astype(np.uint8), ()
-    return np.rint(samples * (65535 / (2**bits - 1))).astype(np.uint16), ()
-
-
-def _complement(samples: np.ndarray) -> np.ndarray:
-    top = 1 if samples.dtype.kind == "f" else np.iinfo(samples.dtype).max
-    return top - samples
+def pillow_rows(image, top: int, rows: int = STRIP) -> np.ndarray:
+    """(n, W, C) uint8 from row `top` on, without a copy of the whole picture."""
+    part = np.asarray(image.crop((0, top, image.width, min(image.height, top + rows))))
+    return part.reshape(*part.shape[:2], -1)

@@ -8,19 +8,25 @@ LibRaw stretches a RAW whose brightest value lies between 75 and 100 % of the wh
 not to (rawpy: `adjust_maximum_thr=0`); compare renderings with that switched off.
 """
 
+import struct
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from priorraw.errors import InputError
 from priorraw.files import atomic_file
 
-SOFTWARE = "PriorRAW Edge"
+from priorraw_edge.runtime.writers import SOFTWARE, fill, overwrite_tag, write_empty_tiff
+
 MAKE = "PriorRAW"  # not the camera's maker: readers apply what they know of its own files, crops for instance
 WHITE_LEVEL = 65_535
 TILE = 256
 MIN_SIDE = 22  # LibRaw opens no smaller RAW
 LINEAR_RAW = 34892  # PhotometricInterpretation
+AS_SHOT_NEUTRAL = 50728
+ENCODERS = 2  # threads that encode tiles while the next ones are computed
 D65 = 21  # CalibrationIlluminant1, EXIF LightSource
 
 ASCII, BYTE, SHORT, LONG, RATIONAL, SRATIONAL = 2, 1, 3, 4, 5, 10  # TIFF 6.0 types
@@ -57,23 +63,58 @@ def write_dng(path: Path, raw: np.ndarray, color_matrix: np.ndarray, as_shot_neu
     if neutral.shape != (3,) or not ((neutral > 0) & (neutral <= 1)).all():
         raise ValueError(f"AsShotNeutral {neutral} lies outside (0, 1]")
 
+    with atomic_file(path) as temporary:
+        write_dng_rows(temporary, iter([raw]), raw.shape[0], raw.shape[1], color_matrix, camera)
+        write_neutral(temporary, neutral)
+
+
+def write_dng_rows(
+    path: Path, rows: Iterator[np.ndarray], height: int, width: int, color_matrix: np.ndarray, camera: str
+) -> None:
+    """Write a DNG to a temporary `path` as its rows (n, W, 3) uint16 come; `write_neutral` has to follow."""
     import tifffile
 
-    jpeg_tiles = raw.shape[1] >= TILE
-    with atomic_file(path) as temporary:
-        tifffile.imwrite(
-            temporary,
-            raw,
-            byteorder="<",
-            photometric=LINEAR_RAW,
-            planarconfig="contig",
-            tile=(TILE, TILE) if jpeg_tiles else None,
-            compression="jpeg" if jpeg_tiles else None,
-            compressionargs={"lossless": True, "bitspersample": 16} if jpeg_tiles else None,
-            metadata=None,
-            software=SOFTWARE,
-            extratags=_tags(color_matrix, neutral, camera),
-        )
+    tags = _tags(color_matrix, np.ones(3), camera)
+    options: dict[str, Any] = {"byteorder": "<", "photometric": LINEAR_RAW, "planarconfig": "contig"}
+    if width < TILE:
+        fill(path, write_empty_tiff(path, height, width, extratags=tags, **options), rows)
+        return
+    tifffile.imwrite(
+        path,
+        _tiles(rows, height, width),
+        shape=(height, width, 3),
+        dtype=np.uint16,
+        tile=(TILE, TILE),
+        compression="jpeg",
+        compressionargs={"lossless": True, "bitspersample": 16},
+        metadata=None,
+        software=SOFTWARE,
+        extratags=tags,
+        maxworkers=ENCODERS,
+        buffersize=-(-width // TILE) * TILE * TILE * 6,  # a row of tiles, before they are encoded
+        **options,
+    )
+
+
+def write_neutral(path: Path, as_shot_neutral: np.ndarray) -> None:
+    """Put AsShotNeutral, which is known last, into a DNG that `write_dng_rows` wrote."""
+    overwrite_tag(path, AS_SHOT_NEUTRAL, struct.pack("<6I", *_response(as_shot_neutral)))
+
+
+def _tiles(rows: Iterator[np.ndarray], height: int, width: int) -> Iterator[np.ndarray]:
+    """Tiles (256, 256, 3) in reading order, padded with zeros."""
+    across = -(-width // TILE)
+    block = np.zeros((TILE, across * TILE, 3), np.uint16)
+    at, done = 0, 0
+    for part in rows:
+        while len(part):
+            n = min(TILE - at, len(part))
+            block[at : at + n, :width] = part[:n]
+            at, done, part = at + n, done + n, part[n:]
+            if at == TILE or done == height:
+                block[at:] = 0
+                yield from (block[:, x : x + TILE].copy() for x in range(0, across * TILE, TILE))
+                at = 0
 
 
 def check_dng_size(path: Path, height: int, width: int) -> None:
@@ -88,7 +129,6 @@ def check_dng_size(path: Path, height: int, width: int) -> None:
 def _tags(color_matrix: np.ndarray, neutral: np.ndarray, camera: str) -> list[tuple]:
     """Extra tags as tifffile takes them: (code, type, count, value, write once)."""
     matrix = [n for value in np.ravel(color_matrix) for n in (round(float(value) * 10_000), 10_000)]
-    response = [n for value in neutral for n in (max(1, round(float(value) * 1_000_000)), 1_000_000)]
     return [
         (271, ASCII, 0, MAKE, True),
         (272, ASCII, 0, camera, True),
@@ -100,9 +140,13 @@ def _tags(color_matrix: np.ndarray, neutral: np.ndarray, camera: str) -> list[tu
         (50714, SHORT, 3, (0, 0, 0), True),  # BlackLevel
         (50717, LONG, 3, (WHITE_LEVEL,) * 3, True),  # WhiteLevel
         (50721, SRATIONAL, 9, matrix, True),  # ColorMatrix1
-        (50728, RATIONAL, 3, response, True),  # AsShotNeutral
+        (AS_SHOT_NEUTRAL, RATIONAL, 3, _response(neutral), True),  # AsShotNeutral
         (50778, SHORT, 1, D65, True),  # CalibrationIlluminant1
     ]
+
+
+def _response(neutral: np.ndarray) -> list[int]:
+    return [n for value in neutral for n in (max(1, round(float(value) * 1_000_000)), 1_000_000)]
 
 
 def check_dng(path: Path) -> DngInfo:

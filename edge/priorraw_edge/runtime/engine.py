@@ -11,6 +11,8 @@ from priorraw.files import read_json
 if TYPE_CHECKING:
     from priorraw.assets import Prior
 
+    from priorraw_edge.runtime.executorch import Program
+
 BUNDLE_FORMAT = 2
 BANK_TENSORS = ("keys", "values", "camera")
 TILE = 512  # eager tiles, pixels a side; the halo wastes a third of the work, at 256 it would waste two thirds
@@ -36,16 +38,29 @@ class Engine(Protocol):
         """(T, T, 3) float32 sRGB in [0, 1] to raw-RGB (T, T, 3) and reliability (T, T), float32 in [0, 1]."""
 
 
-def open_engine(camera: str | None = None, *, bundle: Path | None = None, assets: Path | None = None) -> Engine:
+def open_engine(
+    camera: str | None = None, *, bundle: Path | None = None, assets: Path | None = None, threads: int | None = None
+) -> Engine:
     """The engine of a camera: a bundle, or PyTorch with the assets in a folder (by default the shipped ones).
+
+    `threads` compute a tile together (by default as many as the library chooses: one a core). Tiles run one after
+    the other: ExecuTorch keeps Python's lock while it runs, and a second process would take the memory of a second
+    PyTorch.
 
     Raises:
         InputError: unknown camera, a bundle without its bank, damaged files.
     """
     if bundle is None:
+        import torch
         from priorraw.assets import load_assets
 
+        if threads is not None:
+            torch.set_num_threads(threads)
         return EagerEngine(load_assets(camera or DEFAULT_CAMERA, assets))
+    from priorraw_edge.runtime.executorch import set_threads
+
+    if threads is not None:
+        set_threads(threads)
     return BundleEngine(bundle, camera)
 
 
@@ -167,9 +182,8 @@ class BundleEngine:
                 found = "missing" if value is None else str(value.shape)
                 raise ValueError(f"program {program}: input {name} is {found}, it takes {shape}")
             tensors.append(torch.from_numpy(np.ascontiguousarray(value, dtype=np.float32)))
-        _, method = self._programs[program]
         # Copied: the runtime writes the next result into the same memory.
-        return [output.numpy().copy() for output in method.execute(tensors)]
+        return [output.numpy().copy() for output in self._programs[program](tensors)]
 
     def _load_bank(self) -> dict[str, np.ndarray]:
         from safetensors import SafetensorError
@@ -185,15 +199,13 @@ class BundleEngine:
             raise InputError(f"{self.folder / name}: lacks {', '.join(absent)}; export the bundle again")
         return bank
 
-    def _load_program(self, name: str) -> tuple[Any, Any]:
-        """The program, which holds the bytes, and its method, which is valid only while the program lives."""
-        from executorch.runtime import Runtime
+    def _load_program(self, name: str) -> "Program":
+        from priorraw_edge.runtime.executorch import Program
 
         file = self._files[name]
         data = self._checked_bytes(file)
         try:
-            program = Runtime.get().load_program(data)
-            return program, program.load_method("forward")
+            return Program(data, str(self.manifest.get("target")))
         except (RuntimeError, KeyError) as error:
             reason = str(error).splitlines()[0]
             raise InputError(

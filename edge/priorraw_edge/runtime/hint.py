@@ -3,8 +3,10 @@
 Gains are the sensor's own, so they say the light only for the sensor that they were taken with.
 """
 
-import io
+import mmap
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +16,7 @@ from priorraw.errors import InputError
 from priorraw_edge.runtime.decode import DECODER_ERRORS, quiet_decoders
 from priorraw_edge.runtime.ifd import Block
 from priorraw_edge.runtime.makernotes import maker_gains
+from priorraw_edge.runtime.png import open_png
 
 MAKE, MODEL, EXIF_IFD, AS_SHOT_NEUTRAL, MAKER_NOTE = 271, 272, 34665, 50728, 37500
 WIDEST = 100  # gains further apart than this are no light's
@@ -69,10 +72,9 @@ def read_hint(path: Path) -> tuple[Hint | None, str]:
     Raises:
         OSError: the file cannot be read.
     """
-    data = path.read_bytes()
     try:
-        block = _exif_block(data)
-        found = _find(block) if block else None
+        with _exif_block(path) as block:
+            found = _find(block) if block else None
     except DECODER_ERRORS as error:
         return None, f"no hint: EXIF is damaged ({' '.join(str(error).split())[:100] or type(error).__name__})"
     if block is None:
@@ -86,25 +88,33 @@ def read_hint(path: Path) -> tuple[Hint | None, str]:
     return Hint(gains / gains[1], source, camera or None), f"hint from {source}"
 
 
-def _exif_block(data: bytes) -> bytes | None:
+@contextmanager
+def _exif_block(path: Path) -> Iterator[bytes | mmap.mmap | None]:
     """The TIFF structure that holds the tags: the file itself, or the EXIF block of a JPEG or PNG."""
-    if data[:4] in (b"II*\0", b"MM\0*"):
-        return data
-    from PIL.JpegImagePlugin import JpegImageFile
-    from PIL.PngImagePlugin import PngImageFile
+    with path.open("rb") as file:
+        magic = file.read(4)
+        if magic in (b"II*\0", b"MM\0*"):
+            with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+                yield data
+        elif magic.startswith(b"\xff\xd8\xff"):
+            from PIL.JpegImagePlugin import JpegImageFile
 
-    # The classes themselves, as in `decode`: Image.open has a size limit of its own.
-    kinds = {b"\xff\xd8\xff": JpegImageFile, b"\x89PN": PngImageFile}
-    if data[:3] not in kinds:
-        return None
-    with quiet_decoders(), kinds[data[:3]](io.BytesIO(data)) as image:
-        if isinstance(image, PngImageFile) and "exif" not in image.info:
-            image.load()  # the chunk may stand after the pixels
-        block = image.info.get("exif")
+            # The class itself, as in `decode`: Image.open has a size limit of its own.
+            file.seek(0)
+            with quiet_decoders(), JpegImageFile(file) as image:
+                yield _without_header(image.info.get("exif"))
+        elif magic == b"\x89PNG":
+            with quiet_decoders():
+                yield _without_header(open_png(path, file).exif)
+        else:
+            yield None
+
+
+def _without_header(block: bytes | None) -> bytes | None:
     return block.removeprefix(b"Exif\0\0") if block else None
 
 
-def _find(data: bytes) -> tuple[np.ndarray, str, str] | None:
+def _find(data: bytes | mmap.mmap) -> tuple[np.ndarray, str, str] | None:
     """Gains (3,), the tag's name and the camera's."""
     tiff, tags = Block.of_tiff(data)
     make, model = (tiff.text(tags.get(tag)) for tag in (MAKE, MODEL))

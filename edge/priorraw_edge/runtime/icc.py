@@ -4,6 +4,8 @@
 applied, so that the codes of an ordinary picture stay exactly what they were.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 
 SPACES = {b"GRAY": 1, b"RGB ": 3, b"CMYK": 4}  # ICC header bytes 16 to 20 (ICC.1:2022, 7.2.6) -> channels
@@ -13,33 +15,40 @@ BLACK_POINT_COMPENSATION = 0x2000
 SAME_AS_SRGB = 1 / 255  # largest difference, over a lattice of colours, at which a profile is taken as sRGB
 
 
-def to_srgb(samples: np.ndarray, icc: bytes | None) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Convert to sRGB, relative colorimetric with black point compensation, clipped to the sRGB gamut.
+Conversion = Callable[[np.ndarray], np.ndarray]  # samples (H, W, C) to sRGB-encoded float32 (H, W, 3) in [0, 1]
+
+
+def conversion(dtype: np.dtype, channels: int, icc: bytes | None) -> tuple[Conversion, bool, tuple[str, ...]]:
+    """What takes a picture's rows to sRGB, relative colorimetric with black point compensation, clipped to the gamut.
 
     Args:
-        samples: (H, W, C) uint8, uint16 or float32 in [0, 1]; C is 1 (grey), 3 (RGB) or 4 (CMYK, 0 = no ink).
+        dtype: of the samples: uint8, uint16, or float32 in [0, 1].
+        channels: 1 (grey), 3 (RGB) or 4 (CMYK, 0 = no ink).
         icc: profile of the samples; None means sRGB, its grey, or CMYK of unknown inks.
 
     Returns:
-        sRGB-encoded float32 (H, W, 3) in [0, 1], and notes for the user.
+        The conversion, whether the samples are sRGB codes already (grey ones need only be repeated), and notes for
+        the user.
     """
     if icc is None:
-        return _without_profile(samples)
-    if SPACES.get(icc[16:20]) == 3 and samples.shape[2] == 1:
-        samples = np.repeat(samples, 3, axis=2)
-    if SPACES.get(icc[16:20]) != samples.shape[2]:
-        plain, notes = _without_profile(samples)
-        return plain, ("colour profile does not fit the pixels: left out", *notes)
+        return _without_profile(channels)
+    space = SPACES.get(icc[16:20])
+    if space != channels and (space, channels) != (3, 1):
+        return _without_profile(channels, "colour profile does not fit the pixels: left out")
 
     import imagecodecs
 
     try:
-        if samples.shape[2] == 3 and _is_srgb(icc):
-            return _to_unit(samples), ()
-        return _transform(samples, icc), ("colour profile converted to sRGB",)
+        if space == 3 and _is_srgb(icc):
+            return _without_profile(channels)
+        _transform(np.zeros((1, 1, 3 if space == 3 else channels), dtype), icc)
     except imagecodecs.CmsError:
-        plain, notes = _without_profile(samples)
-        return plain, ("colour profile is damaged: left out", *notes)
+        return _without_profile(channels, "colour profile is damaged: left out")
+
+    def convert(samples: np.ndarray) -> np.ndarray:
+        return _transform(np.repeat(samples, 3, axis=2) if space != channels else samples, icc)
+
+    return convert, False, ("colour profile converted to sRGB",)
 
 
 def adobe_rgb_profile() -> bytes:
@@ -71,14 +80,18 @@ def _is_srgb(icc: bytes) -> bool:
     return bool(np.abs(_transform(lattice, icc) - lattice).max() <= SAME_AS_SRGB)
 
 
-def _without_profile(samples: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
-    unit = _to_unit(samples)
-    if samples.shape[2] == 1:
-        return np.repeat(unit, 3, axis=2), ()
-    if samples.shape[2] == 3:
-        return unit, ()
-    rgb = (1 - unit[..., :3]) * (1 - unit[..., 3:])
-    return rgb, ("CMYK without a usable profile: converted by the plain ink formula, colours are approximate",)
+def _without_profile(channels: int, *notes: str) -> tuple[Conversion, bool, tuple[str, ...]]:
+    if channels == 1:
+        return lambda samples: np.repeat(_to_unit(samples), 3, axis=2), True, notes
+    if channels == 3:
+        return _to_unit, True, notes
+
+    def inks(samples: np.ndarray) -> np.ndarray:
+        unit = _to_unit(samples)
+        return (1 - unit[..., :3]) * (1 - unit[..., 3:])
+
+    note = "CMYK without a usable profile: converted by the plain ink formula, colours are approximate"
+    return inks, False, (*notes, note)
 
 
 def _to_unit(samples: np.ndarray) -> np.ndarray:

@@ -4,6 +4,7 @@ tifffile and Pillow read EXIF, but neither opens the makers' notes, whose offset
 Here nothing is read outside of the bytes, nothing recurses, and counts have limits.
 """
 
+import mmap
 import struct
 from dataclasses import dataclass
 
@@ -27,12 +28,12 @@ class Entry:
 class Block:
     """Bytes with a byte order; offsets in them count from `base`."""
 
-    data: bytes
+    data: bytes | mmap.mmap
     order: str  # "<" or ">"
     base: int = 0
 
     @classmethod
-    def of_tiff(cls, data: bytes, at: int = 0) -> tuple["Block", dict[int, Entry]]:
+    def of_tiff(cls, data: bytes | mmap.mmap, at: int = 0) -> tuple["Block", dict[int, Entry]]:
         """A TIFF header at byte `at` and its first directory; offsets count from the header.
 
         Raises:

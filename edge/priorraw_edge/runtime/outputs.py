@@ -1,7 +1,7 @@
 """The files that a reconstruction leaves: where they go, and writing them whole or not at all."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,8 +11,10 @@ from priorraw import isp
 from priorraw.errors import InputError
 from priorraw.files import atomic_file
 
-from priorraw_edge.runtime.dng import SOFTWARE, check_dng_size, write_dng
+from priorraw_edge.runtime.dng import check_dng_size, write_dng_rows, write_neutral
 from priorraw_edge.runtime.reconstruct import Reconstruction
+from priorraw_edge.runtime.stream import Band
+from priorraw_edge.runtime.writers import Bands, GreyPng, quantised, write_npy, write_tiff
 
 FORMATS = {".dng": "dng", ".tif": "tiff", ".tiff": "tiff", ".npy": "npy"}
 SUFFIX = {"dng": ".dng", "tiff": ".tiff", "npy": ".npy"}
@@ -62,13 +64,18 @@ def plan_jobs(
     return jobs
 
 
-def check_size(job: Job, srgb: np.ndarray) -> None:
+def check_size(job: Job, height: int, width: int) -> None:
     """Refuse a picture that the format cannot hold, before the minutes of work whose result would be lost."""
     if job.file_format == "dng":
-        check_dng_size(job.photo, *srgb.shape[:2])
+        check_dng_size(job.photo, height, width)
 
 
 def write_outputs(result: Reconstruction, job: Job) -> None:
+    """`write_stream` of a picture that is done."""
+    write_stream(_Done(result), job)
+
+
+def write_stream(picture: Bands, job: Job) -> None:
     """Write the RAW and, where asked for, the reliability map (255 = reliable): both or neither.
 
     Raises:
@@ -76,12 +83,41 @@ def write_outputs(result: Reconstruction, job: Job) -> None:
     """
     try:
         with ExitStack() as stack:
+            raw: Iterator[np.ndarray] = (band.raw for band in picture.bands())
             if job.reliability is not None:
-                _write_reliability(result, stack.enter_context(atomic_file(job.reliability)))
-            _WRITERS[job.file_format](result, stack.enter_context(atomic_file(job.out)))
+                raw = _with_map(picture, stack.enter_context(atomic_file(job.reliability)))
+            temporary = stack.enter_context(atomic_file(job.out))
+            _WRITERS[job.file_format](temporary, picture, raw)
+            for _ in raw:  # to its end: the map is closed there
+                raise ValueError("rows beyond the picture's height")
     except OSError as error:
         reason = error.strerror or error
         raise InputError(f"{job.out}: cannot be written ({reason}); choose another place") from None
+
+
+class _Done:
+    """A reconstruction in memory as one band."""
+
+    def __init__(self, result: Reconstruction):
+        self._result = result
+        self.height, self.width = result.reliability.shape
+        self.camera, self.color_matrix = result.camera, result.color_matrix
+
+    def bands(self) -> Iterator[Band]:
+        yield Band(self._result.raw, self._result.reliability)
+
+    def neutral(self) -> np.ndarray:
+        return self._result.neutral
+
+
+def _with_map(picture: Bands, path: Path) -> Iterator[np.ndarray]:
+    """The raw rows of all bands; their reliability goes to `path` on the way."""
+    with path.open("wb") as file:
+        png = GreyPng(file, picture.height, picture.width)
+        for band in picture.bands():
+            png.write(isp.quantise(band.reliability, 8))
+            yield band.raw
+        png.close()
 
 
 def _is_folder(path: Path, photos: int) -> bool:
@@ -128,33 +164,9 @@ def _check_writable(path: Path) -> None:
         raise InputError(f"{path}: cannot be written (no permission in {existing}); choose another place")
 
 
-def _write_reliability(result: Reconstruction, path: Path) -> None:
-    from PIL import Image
-
-    Image.fromarray(isp.quantise(result.reliability, 8)).save(path, format="PNG")
-
-
-def _write_dng(result: Reconstruction, path: Path) -> None:
-    write_dng(path, isp.quantise(result.raw, 16), result.color_matrix, result.neutral, result.camera)
+def _write_dng(path: Path, picture: Bands, raw: Iterator[np.ndarray]) -> None:
+    write_dng_rows(path, quantised(raw), picture.height, picture.width, picture.color_matrix, picture.camera)
+    write_neutral(path, picture.neutral())
 
 
-def _write_tiff(result: Reconstruction, path: Path) -> None:
-    import tifffile
-
-    neutral = " ".join(f"{value:.6f}" for value in result.neutral)
-    tifffile.imwrite(
-        path,
-        isp.quantise(result.raw, 16),
-        photometric="rgb",
-        description=f"linear raw-RGB of camera {result.camera}, 65535 = white level; AsShotNeutral {neutral}",
-        software=SOFTWARE,
-        metadata=None,
-    )
-
-
-def _write_npy(result: Reconstruction, path: Path) -> None:
-    with path.open("wb") as file:  # a name would get .npy appended where it ends otherwise
-        np.save(file, result.raw, allow_pickle=False)
-
-
-_WRITERS = {"dng": _write_dng, "tiff": _write_tiff, "npy": _write_npy}
+_WRITERS = {"dng": _write_dng, "tiff": write_tiff, "npy": write_npy}

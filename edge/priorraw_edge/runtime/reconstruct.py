@@ -1,15 +1,12 @@
-"""A photograph to raw-RGB: scene once, tiles in turn, white balance from the result."""
+"""A photograph in memory to raw-RGB: the stream of `stream`, gathered."""
 
 from dataclasses import dataclass
 
 import numpy as np
-from priorraw.errors import InputError
-from priorraw.neutral import NeutralFit
-from priorraw.progress import track
 
 from priorraw_edge.runtime.engine import Engine
-from priorraw_edge.runtime.picture import thumbnail
-from priorraw_edge.runtime.tiles import plan, run_tiles
+from priorraw_edge.runtime.source import ArraySource
+from priorraw_edge.runtime.stream import Stream
 
 
 @dataclass(frozen=True)
@@ -37,19 +34,11 @@ def reconstruct(
         InputError: the model returned NaN or infinity.
         ValueError: `known_neutral` is not positive and finite.
     """
-    scene = engine.scene(thumbnail(srgb))
-    if known_neutral is not None:
-        if not (np.isfinite(known_neutral).all() and (known_neutral > 0).all()):
-            raise ValueError(f"a response to white of {known_neutral}")
-        scene = engine.with_light(scene, np.log(known_neutral[[0, 2]] / known_neutral[1]).astype(np.float32))
-    raw = np.empty(srgb.shape, np.float32)
-    reliability = np.empty(srgb.shape[:2], np.float32)
-    light = NeutralFit(engine.color_matrix)
-    height, width = srgb.shape[:2]
-    count = len(plan(height, width, engine.tile_size, engine.halo, engine.align))
-    for tile in track(run_tiles(engine, srgb, scene, raw, reliability), f"reconstruct {name}", total=count):
-        if not (np.isfinite(raw[tile.core]).all() and np.isfinite(reliability[tile.core]).all()):
-            raise InputError(f"{name}: the model for {engine.camera} returned NaN; its assets or bundle are damaged")
-        light.add(raw[tile.core], srgb[tile.core], reliability[tile.core])
-    neutral = light.neutral() if known_neutral is None else known_neutral / known_neutral.max()
-    return Reconstruction(raw, reliability, neutral, engine.camera, engine.color_matrix)
+    stream = Stream(ArraySource(srgb), engine, name, known_neutral)
+    raw, reliability = np.empty(srgb.shape, np.float32), np.empty(srgb.shape[:2], np.float32)
+    y = 0
+    for band in stream.bands():
+        rows = slice(y, y + len(band.raw))
+        raw[rows], reliability[rows] = band.raw, band.reliability
+        y = rows.stop
+    return Reconstruction(raw, reliability, stream.neutral(), engine.camera, engine.color_matrix)

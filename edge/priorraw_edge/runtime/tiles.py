@@ -11,12 +11,9 @@ where the network's zero padding is the true one. As long as `halo` covers the r
 seam can show. The cores partition the picture.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-
-from priorraw_edge.runtime.engine import Engine
 
 
 @dataclass(frozen=True)
@@ -79,22 +76,3 @@ def read_tile(picture: np.ndarray, y: int, x: int, tile: int) -> np.ndarray:
     part = picture[y : y + tile, x : x + tile]
     missing = (0, tile - part.shape[0]), (0, tile - part.shape[1]), (0, 0)
     return np.ascontiguousarray(np.pad(part, missing, mode="edge"))
-
-
-def run_tiles(
-    engine: Engine, srgb: np.ndarray, scene: np.ndarray, raw: np.ndarray, reliability: np.ndarray
-) -> Iterator[Tile]:
-    """Run the engine over every tile and write the cores, yielding each tile once it is written.
-
-    Args:
-        engine: gives tile side, halo and align, and computes a tile.
-        srgb: (H, W, 3) float32 in [0, 1].
-        scene: the engine's scene vector of this picture.
-        raw: (H, W, 3) float32, written.
-        reliability: (H, W) float32, written.
-    """
-    for tile in plan(srgb.shape[0], srgb.shape[1], engine.tile_size, engine.halo, engine.align):
-        tile_raw, tile_reliability = engine.tile(read_tile(srgb, tile.y, tile.x, engine.tile_size), scene)
-        raw[tile.core] = tile_raw[tile.core_in_tile]
-        reliability[tile.core] = tile_reliability[tile.core_in_tile]
-        yield tile

@@ -1,0 +1,105 @@
+"""A photograph decoded by a process of its own into a file without a name, that is then read by windows."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+from priorraw.errors import InputError
+
+from priorraw_edge.runtime.hint import Hint
+from priorraw_edge.runtime.source import SpoolLayout, SpoolSource
+
+
+@dataclass(frozen=True)
+class Spooled:
+    """A photograph that is ready to be read."""
+
+    source: SpoolSource
+    notes: list[str]  # what was decided about this file, a plain line each
+    hint: Hint | None  # where it was asked for
+    hint_note: str | None
+
+
+class Spool:
+    """The decoding of one photograph, which begins at once; the spool lasts as long as the context.
+
+    The spool has no name (or loses it at once, where the system knows no files without), so nothing stays behind,
+    however this process ends. It holds the picture uncompressed: 3 bytes a pixel for an 8-bit photograph, 12 where
+    a colour profile or transparency has to be applied.
+    """
+
+    def __init__(self, photo: Path, folder: Path, *, hint: bool = False, megabytes: int | None = None):
+        """
+        Args:
+            photo: a JPEG, PNG or TIFF file.
+            folder: where the spool lies, or the nearest folder above it that exists.
+            hint: whether to read the photograph's white-balance gains.
+            megabytes: limit on the decoder's memory.
+
+        Raises:
+            InputError: no file can be made in `folder`.
+        """
+        self._photo = photo
+        existing = next(place for place in (folder.absolute(), *folder.absolute().parents) if place.is_dir())
+        try:
+            self._file = tempfile.TemporaryFile(dir=existing, buffering=0)  # noqa: SIM115, closed in __exit__
+        except OSError as error:
+            raise InputError(f"{existing}: cannot be written ({error.strerror}); choose another place") from None
+        request = {"photo": str(photo), "spool": self._file.fileno(), "hint": hint, "megabytes": megabytes}
+        self._process = subprocess.Popen(
+            # -P: a file in the working folder must not pass for a module.
+            [sys.executable, "-P", "-m", "priorraw_edge.runtime.decoder", json.dumps(request)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            pass_fds=(self._file.fileno(),),
+            env=os.environ | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
+        )
+
+    def wait(self) -> Spooled:
+        """The decoded photograph.
+
+        Raises:
+            InputError: it cannot be used, or its decoder crashed or ran into a limit.
+        """
+        out, said = self._process.communicate()
+        code = self._process.returncode
+        if code:
+            raise InputError(f"{self._photo}: {_why(code, said)}; make or copy the file again, or convert it to PNG")
+        answer = json.loads(out)
+        if "error" in answer:
+            raise InputError(answer["error"])
+        told = answer["hint"]
+        return Spooled(
+            source=SpoolSource(self._file, SpoolLayout(**answer["layout"])),
+            notes=answer["notes"],
+            hint=Hint(np.array(told["gains"]), told["source"], told["camera"]) if told else None,
+            hint_note=answer["hint_note"],
+        )
+
+    def __enter__(self) -> "Spool":
+        return self
+
+    def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self._process.poll() is None:
+            self._process.kill()
+        self._process.communicate()
+        self._file.close()
+
+
+def _why(code: int, said: bytes) -> str:
+    if code == -signal.SIGXCPU:
+        return "its decoder ran too long"
+    if code == -signal.SIGKILL:
+        return "its decoder was stopped from outside or ran too long (out of memory?)"
+    if code < 0:
+        return f"its decoder crashed ({signal.Signals(-code).name})"
+    last = said.decode(errors="replace").strip().splitlines()[-1:]
+    return f"its decoder failed ({' '.join(last)[:120]})"
