@@ -41,7 +41,7 @@ def command(camera: str, images: tuple[Path, ...], targets: str, page: Path | No
             name = f"{target.name}:{precision}"
             if wanted != ["all"] and not {target.name, name} & set(wanted):
                 continue
-            rows[name] = {"refused": fault} if fault else _row(target, precision, camera, images)
+            rows[name] = {"refused": str(fault)} if fault else _row(target, precision, camera, images)
             write_json(RESULT, {"camera": camera, "images": [str(i) for i in images], "rows": rows})
     if page:
         _fill(page, rows)
@@ -98,31 +98,50 @@ def _stages(report: Report, camera: str) -> dict[str, Any]:
         }
         stages[summary.stage] = {
             "worst_psnr": worst,
+            "mean_psnr": summary.mean_psnr,
             "worst_edge_psnr": summary.worst_edge_psnr,
             "loss": summary.loss,
             "loss_measured": summary.loss_measured,
-            "bound": next(c.bound for c in of_stage if c.output == "raw"),
+            "bound": summary.mean_bound or next(c.bound for c in of_stage if c.output == "raw"),
         }
     return stages
 
 
 def _fill(page: Path, rows: dict[str, Any]) -> None:
-    header = ["target", "precision", "stage", "scene", "raw-RGB", "edge tiles", "reliability", "bound", "PSNR lost"]
+    header = [
+        "target",
+        "precision",
+        "stage",
+        "scene",
+        "raw-RGB",
+        "mean",
+        "edge tiles",
+        "reliability",
+        "bound",
+        "PSNR lost",
+    ]
     header += ["programs, KiB", "delegated"]
     lines = []
     for name, row in rows.items():
         target, precision = name.split(":")
         if "refused" in row:
-            lines.append([target, precision, f"refused: {row['refused']}", *[""] * 8])
+            lines.append([target, precision, f"refused: {row['refused']}", *[""] * 9])
             continue
         sizes = ", ".join(f"{size / 1024:,.0f} .{kind}" for kind, size in row["program_bytes"].items())
         share = "no delegate" if row["delegated"] is None else f"{row['delegated']:.0%}"
         if not row["stages"]:
-            lines.append([target, precision, f"not run: {row['not_run']}", *[""] * 6, sizes, share])
+            lines.append([target, precision, f"not run: {row['not_run']}", *[""] * 7, sizes, share])
         for i, (stage, figures) in enumerate(row["stages"].items()):
             worst = [decibels(figures["worst_psnr"][output]) for output in ("scene", "raw")]
             edge, reliability = decibels(figures["worst_edge_psnr"]), decibels(figures["worst_psnr"]["reliability"])
-            numbers = [*worst, edge, reliability, f"{figures['bound']:.0f}", f"{figures['loss']:+.3f} dB"]
+            numbers = [
+                *worst,
+                decibels(figures["mean_psnr"]),
+                edge,
+                reliability,
+                f"{figures['bound']:.0f}",
+                f"{figures['loss']:+.3f} dB",
+            ]
             lines.append([target, precision, stage, *numbers, *([sizes, share] if i == 0 else ["", ""])])
     fill(page, {"parity": lambda: markdown_table(header, lines)})
 

@@ -30,7 +30,7 @@ def command(
     """Measure the ranges of int8 activations on the photographs in FOLDERS, and what int8 costs.
 
     Of a pair dataset the train split gives the ranges and the val split the cost; of a folder of pictures, every
-    fourth picture is kept for the cost.
+    fourth picture is kept for the cost. Crops of the sample photographs join the ranges.
     """
     from priorraw.errors import InputError
 
@@ -45,8 +45,8 @@ def command(
     from priorraw_edge.export.sweep import sweep as sweep_layers
 
     prior, calibration, pictures = _pictures(folders, camera, assets, tile)
-    if len(calibration) < ENOUGH:
-        click.echo(f"{len(calibration)} pictures for the ranges; {ENOUGH} and more make better ones", err=True)
+    if len(calibration) < 2 * ENOUGH:
+        click.echo(f"few pictures for the ranges; {ENOUGH} and more make better ones", err=True)
     programs = trace(prior.model, pictures[0])
     recipes = measure_recipes(programs, calibration)
     rows = [measure(prior.model, p, quantise(p, recipes[p.name]), "default", pictures) for p in programs]
@@ -71,7 +71,7 @@ def _pictures(folders: tuple[Path, ...], camera: str | None, assets: Path | None
     from priorraw.assets import load_assets
     from priorraw.files import read_json
 
-    from priorraw_edge.export.calibration import eager_tensors, folder_pictures
+    from priorraw_edge.export.calibration import eager_tensors, folder_pictures, sample_crops
     from priorraw_edge.runtime.engine import DEFAULT_CAMERA
 
     calibration, measured = [], []
@@ -87,4 +87,6 @@ def _pictures(folders: tuple[Path, ...], camera: str | None, assets: Path | None
             ranges = [p for i, p in enumerate(pictures) if i % 4] or pictures
         calibration += [eager_tensors(prior, srgb, tile) for srgb in ranges]
         measured += [eager_tensors(prior, srgb, tile) for srgb in cost[:COST_PICTURES]]
+    # Crops of the samples are exposed otherwise than most sets: a picture beyond the ranges is spoilt.
+    calibration += [eager_tensors(prior, srgb, tile) for srgb in sample_crops()]
     return prior, calibration, measured

@@ -86,6 +86,12 @@ def _tables(report: "Report") -> None:
                     f"FAIL {camera}, {c.picture}, {c.stage}, {c.output}: {c.psnr:.1f} dB, bound {c.bound:.0f} dB, "
                     f"largest error {c.max_error:.1e}"
                 )
+    for s in report.summaries:
+        if not s.passed:
+            click.echo(
+                f"FAIL {s.camera}, {s.stage}: mean {s.mean_psnr or 0:.1f} dB, bound {s.mean_bound or 0:.0f} dB; "
+                f"{s.loss:.3f} dB of PSNR lost, at most {s.most_lost or 0:.2f} dB"
+            )
     for line in report.faults:
         click.echo(f"FAIL {line}")
     for line in report.culprits:

@@ -26,7 +26,7 @@ Recipes = Callable[[list[Program]], dict[str, Recipe]]
 
 
 def recipes_for(prior: Prior, tile: int, folder: Path | None, assets: Path | None) -> Recipes:
-    """From the photographs of `folder`; else the assets' own recipe; else from crops of the sample photographs.
+    """From the photographs of `folder` and crops of the samples; else the assets' own; else from the crops alone.
 
     Raises:
         InputError: the folder holds no picture, or one cannot be read.
@@ -34,9 +34,12 @@ def recipes_for(prior: Prior, tile: int, folder: Path | None, assets: Path | Non
     shipped = (assets or shipped_assets()) / RECIPE
     if folder is None and shipped.is_file():
         return lambda programs: load_recipes(shipped, prior)
-    pictures = folder_pictures(folder, "train") if folder else sample_crops()
-    if folder and len(pictures) < ENOUGH:
-        say(f"{folder}: {len(pictures)} pictures; {ENOUGH} and more make better ranges")
+    pictures = sample_crops()
+    if folder:
+        own = folder_pictures(folder, "train")
+        pictures += own
+        if len(own) < ENOUGH:
+            say(f"{folder}: {len(own)} pictures; {ENOUGH} and more make better ranges")
     known = [eager_tensors(prior, picture, tile) for picture in pictures]
     return lambda programs: measure_recipes(programs, known)
 

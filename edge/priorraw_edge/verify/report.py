@@ -26,13 +26,14 @@ def summary_rows(report: Report) -> Table:
             s.camera,
             s.stage,
             decibels(s.worst_psnr),
+            decibels(s.mean_psnr),
             decibels(s.worst_edge_psnr),
             f"{s.loss:.3f} dB {'measured' if s.loss_measured else 'expected'}",
             "pass" if s.passed and (s.camera, s.stage) not in failed else "FAIL",
         ]
         for s in report.summaries
     ]
-    return ["bank", "stage", "raw-RGB, worst", "edge tiles", "PSNR lost", ""], rows
+    return ["bank", "stage", "raw-RGB, worst", "mean", "edge tiles", "PSNR lost", ""], rows
 
 
 def comparison_rows(report: Report, camera: str) -> Table:

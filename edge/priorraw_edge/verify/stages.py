@@ -15,21 +15,30 @@ from torch import Tensor
 UNMEASURED_PSNR = 40.0  # P of a bank that nobody measured: about what the shipped ones reach
 MOST_LOST = 0.15  # dB of PSNR that a compressed precision may cost
 
-# By precision: dB over P (a float) or absolute (fp32) for scene and raw-RGB, absolute for the reliability, which
-# takes the logarithm of a small error and so magnifies differences. Observed: docs/parity.md.
-OVER_PSNR = {"mixed": 20.0, "fp16": 20.0, "int8": 10.0, "pal8": 10.0, "pal6": 10.0, "pal4": 10.0}
-# OpenVINO computes in bfloat16 where the CPU does: scene 59 dB, raw-RGB 61 dB, reliability 54 dB; fp32 elsewhere.
-OVER_PSNR["auto"] = 10.0
+# By precision, dB over P that scene and raw-RGB keep on every picture; fp32 has an absolute bound. Compressed weights
+# move single pictures by more than others, so they answer for the mean over the photographs, and for `MOST_LOST`; a
+# single picture may differ by as much as the model errs. OpenVINO (auto) computes in bfloat16 where the CPU does.
+OVER_PSNR = {"mixed": 20.0, "fp16": 20.0, "auto": 10.0, "int8": 0.0, "pal8": 0.0, "pal6": 0.0, "pal4": 0.0}
+MEAN_OVER_PSNR = {"int8": 10.0, "pal8": 10.0, "pal6": 10.0, "pal4": 10.0}
 FP32_BOUND = 100.0
-RELIABILITY_BOUND = {"fp32": 90.0, "mixed": 60.0, "fp16": 55.0, "int8": 45.0, "pal8": 45.0, "pal6": 40.0, "pal4": 30.0}
-RELIABILITY_BOUND["auto"] = 45.0
-EDGE_ALLOWANCE = 10.0  # dB less on edge tiles, which no camera takes: there errors of weights add up in one direction
+# Absolute: the reliability takes the logarithm of a small error and so magnifies differences. Observed: docs/parity.md.
+RELIABILITY_BOUND = {
+    "fp32": 90.0,
+    "mixed": 60.0,
+    "fp16": 55.0,
+    "auto": 45.0,
+    "int8": 35.0,
+    "pal8": 35.0,
+    "pal6": 35.0,
+    "pal4": 30.0,
+}
+EDGE_ALLOWANCE = 15.0  # dB less on edge tiles, which no camera takes: there errors of weights add up in one direction
 EXACT_BOUND = 120.0  # dB, where the same kernels compute the same thing
 
 
 @dataclass(frozen=True)
 class Stage:
-    """One step of lowering: its name, the precision whose bound it is under, and whether that is the loss's too."""
+    """One step of lowering: its name, and the precision whose bound it is under."""
 
     name: str
     precision: str  # "exact" for what must not differ
