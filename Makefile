@@ -15,7 +15,7 @@ TESTABLE := $(VENV)/.testable
 # The extra `arm`. Its tools ask for an older NumPy than the other extras and work with this one too: the tests lower.
 ARM := tosa-tools ai_ml_sdk_model_converter
 
-.PHONY: demo test lint setup clean distclean assets results ablation parity native native-arm64
+.PHONY: demo test lint setup clean distclean assets results ablation parity bench native native-arm64
 .DELETE_ON_ERROR:
 
 demo: $(INSTALLED)
@@ -101,6 +101,18 @@ native-arm64: $(NATIVE_BUNDLES)
 # PRECISION-TILE; made again when what makes it changes.
 build/native/bundles/%: $(wildcard edge/priorraw_edge/export/*.py training/priorraw/*.py) | $(INSTALLED)
 	$(PRIORRAW) export --target xnnpack --precision $(word 1,$(subst -, ,$*)) --tile $(word 2,$(subst -, ,$*)) --out $@
+
+# Time, memory and work beside rivals and the machine's limits; an hour on two idle cores.
+BENCH := benchmarks/results
+bench: $(TESTABLE) | $(SETS)
+	$(PRIORRAW) bench --out $(BENCH)/bench.json
+	$(BIN)/python -m benchmarks.lookup $(SETS) --out $(BENCH)/lookup.json
+	for precision in fp32 int8; do \
+	    $(PRIORRAW) export --target xnnpack --precision $$precision --out build/bench/default-$$precision || exit 1; \
+	done
+	$(BIN)/python -m benchmarks.scaling --bundle build/bench/default-fp32 --bundle build/bench/default-int8 --rounds 3 \
+	    --out $(BENCH)/scaling.json
+	$(BIN)/python -m benchmarks.performance $(BENCH) docs/performance.md
 
 # Every backend and precision that lowers here against PyTorch; an hour on two cores.
 parity: $(TESTABLE) | data/sony-imx135 data/sony-imx135-scenes

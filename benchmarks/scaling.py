@@ -40,20 +40,23 @@ def processes(root: int) -> Iterator[int]:
             yield from processes(int(child))
 
 
-def resident(process: int) -> int:
-    """Bytes of a process's resident set; 0 if it has ended."""
+def resident(process: int) -> tuple[int, int]:
+    """Bytes of a process's resident set, now and at its largest; 0 if it has ended."""
     try:
-        pages = int(Path(f"/proc/{process}/statm").read_text().split()[1])
-    except (OSError, IndexError):
-        return 0
-    return pages * os.sysconf("SC_PAGE_SIZE")
+        lines = Path(f"/proc/{process}/status").read_text().splitlines()
+    except OSError:
+        return 0, 0
+    sizes = {name: rest.split() for name, _, rest in (line.partition(":") for line in lines)}
+    now, most = (int(sizes[name][0]) * 1024 if name in sizes else 0 for name in ("VmRSS", "VmHWM"))
+    return now, most
 
 
 def watch(command: list[str], environment: dict[str, str] | None = None) -> dict[str, float]:
     """Run a command: `seconds`, `cpu_seconds`, `peak_rss` and `peak_rss_together`, in bytes.
 
-    `peak_rss` is what `/usr/bin/time -v` reports: the largest of its processes. `peak_rss_together` is the largest sum
-    over all of them at one time, looked at fifty times a second.
+    `peak_rss` is the largest of its processes, as `/usr/bin/time -v` reports it, but from /proc, looked at fifty times
+    a second: what the system reports at the end also remembers this process, from which the command was started.
+    `peak_rss_together` is the largest sum over all of them at one time.
 
     Raises:
         InputError: it fails; the message is the last line that it wrote.
@@ -61,12 +64,14 @@ def watch(command: list[str], environment: dict[str, str] | None = None) -> dict
     with tempfile.TemporaryFile("w+") as errors:
         start = time.perf_counter()
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=errors, env=environment)
-        together, done = 0, threading.Event()
+        peak, together, done = 0, 0, threading.Event()
 
         def look() -> None:
-            nonlocal together
+            nonlocal peak, together
             while not done.wait(EVERY):
-                together = max(together, sum(map(resident, processes(process.pid))))
+                sizes = [resident(p) for p in processes(process.pid)]
+                peak = max(peak, *(most for _, most in sizes))
+                together = max(together, sum(now for now, _ in sizes))
 
         watcher = threading.Thread(target=look)
         watcher.start()
@@ -80,8 +85,6 @@ def watch(command: list[str], environment: dict[str, str] | None = None) -> dict
         if process.returncode:
             errors.seek(0)
             raise InputError((errors.read().strip().splitlines() or [f"exit code {process.returncode}"])[-1])
-    unit = 1 if sys.platform == "darwin" else 1024
-    peak = usage.ru_maxrss * unit
     return {
         "seconds": seconds,
         "cpu_seconds": usage.ru_utime + usage.ru_stime,

@@ -37,9 +37,15 @@ def fingerprint(assets: Path, camera: str, packages: tuple[str, ...]) -> str:
     import priorraw_edge.export
 
     digest = hashlib.sha256(camera.encode())
-    sources = [Path(priorraw.__file__).parent, Path(priorraw_edge.export.__file__).parent, Path(__file__).parent]
+    sources = [Path(priorraw.__file__).parent, Path(priorraw_edge.export.__file__).parent]
     files = [file for folder in sources for file in sorted(folder.glob("*.py"))]
-    for file in [*files, *sorted((assets / "shared").glob("*")), *sorted((assets / camera).glob("*.safetensors"))]:
+    own = [Path(__file__).with_name(f"{name}.py") for name in ("convolutions", "exact", "prepare")]
+    for file in [
+        *files,
+        *own,
+        *sorted((assets / "shared").glob("*")),
+        *sorted((assets / camera).glob("*.safetensors")),
+    ]:
         digest.update(file.name.encode() + file.read_bytes())
     for name in packages:
         digest.update(f"{name} {version(name)}".encode())
