@@ -11,11 +11,13 @@ from priorraw.errors import InputError
 from priorraw_edge.export.calibration import RECIPE, eager_tensors, load_recipes, recipes_for, sample_crops
 from priorraw_edge.export.programs import trace
 from priorraw_edge.export.quantize import (
-    KEPT,
+    FLOAT_IN_TILE,
+    INT8_IN_SCENE,
     QuantizationError,
     Recipe,
     calibrate,
     convolutions,
+    default_layers,
     from_json,
     int8_weights,
     quantise,
@@ -54,7 +56,7 @@ def test_layers_are_those_of_the_model(prior, tile_program):
         name for name, m in prior.model.named_modules() if isinstance(m, torch.nn.Conv2d | torch.nn.ConvTranspose2d)
     }
     assert set(convolutions(tile_program)) == {name for name in named if name.startswith("reconstructor")}
-    assert all(layers < named for layers in KEPT.values())
+    assert named > FLOAT_IN_TILE | INT8_IN_SCENE
 
 
 def test_one_layer_is_int8_and_errs_as_rounding_does(prior, pictures, tile_program):
@@ -102,7 +104,7 @@ def test_shipped_recipe_fits_the_shipped_model():
     recipes = load_recipes(shipped_assets() / RECIPE, prior)
     for program in trace(prior.model, eager_tensors(prior, sample_crops()[0], TILE)):
         counts = int8_weights(quantise(program, recipes[program.name]))
-        assert {layer for layer, count in counts.items() if not count} == KEPT[program.name]
+        assert [layer for layer, count in counts.items() if count] == default_layers(program)
 
 
 def test_recipes_of_other_weights_are_refused(prior, tmp_path):

@@ -1,7 +1,6 @@
 """Static int8 for convolutions (PT2E): ranges from photographs, weights per channel, everything else fp32.
 
-The bank stays fp32: int8 keys cost 20 to 40 dB. So do the layers of `KEPT`, which `sweep` found to cost most.
-The ranges are plain numbers in the bundle, so that the quantised graph can be made again and compared.
+The bank stays fp32: int8 keys cost 20 to 40 dB. The ranges are plain numbers in the bundle, so that the quantised graph can be made again and compared.
 """
 
 from collections.abc import Iterator
@@ -20,15 +19,10 @@ from priorraw_edge.errors import CheckError
 from priorraw_edge.export.programs import Program
 
 CONVOLUTIONS = (torch.ops.aten.conv2d.default, torch.ops.aten.conv_transpose2d.input)
-# Layers that stay fp32 by default: those whose int8 costs most for their bytes. With these the scene program leaves
-# 80 dB of the raw-RGB (worst picture 70), with all convolutions in int8 65 (55), for 0.3 MB less.
-KEPT = {
-    "scene": frozenset(
-        {"encoder.stem", "encoder.context.convs.3"}
-        | {f"light.{name}" for name in ("stem", "down1", "encode1.spatial", "encode1.mix", "down2", "encode2.mix")}
-    ),
-    "tile": frozenset({"reconstructor.head", "reconstructor.error_head"}),
-}
+# int8 goes where the time goes, the tile program, all but its two heads of 128 weights. The scene program runs once a
+# picture and its error tints all of it: only its largest layer is int8, for its bytes (docs/parity.md).
+INT8_IN_SCENE = frozenset({"light.encode2.spatial"})
+FLOAT_IN_TILE = frozenset({"reconstructor.head", "reconstructor.error_head"})
 EPS = 2**-12  # least step of an activation, XNNPACK's own
 
 Ranges = dict[str, tuple[float, float]]  # of each quantised activation, by the name of its observer
@@ -52,8 +46,10 @@ def convolutions(program: Program) -> list[str]:
 
 
 def default_layers(program: Program) -> list[str]:
-    """The convolutions that int8 pays for: all but `KEPT`."""
-    return [layer for layer in convolutions(program) if layer not in KEPT[program.name]]
+    """The convolutions that int8 pays for."""
+    if program.name == "scene":
+        return [layer for layer in convolutions(program) if layer in INT8_IN_SCENE]
+    return [layer for layer in convolutions(program) if layer not in FLOAT_IN_TILE]
 
 
 def calibrate(program: Program, layers: list[str], pictures: list[dict[str, Tensor]]) -> Recipe:
