@@ -1,14 +1,14 @@
 """Core ML packages (iOS 17) and ExecuTorch programs with the Core ML delegate.
 
-Precisions of the packages: `fp16` is all that the neural engine runs; `mixed`, the default, keeps fp16 for
-convolutions and the lookup, where the time goes, and fp32 for the values of the picture itself (decode, closed
-form, logits, sigmoid) and for the scene program, whose error would tint a whole picture. `int8`, `pal8`, `pal6` and
+Precisions of the packages: `fp16`, all that the neural engine runs, and `mixed`, the default: fp16 for convolutions,
+where the time goes, and fp32 for the values of the picture itself (decode, closed form, logits, sigmoid). The scene
+program is fp32 in both: its error tints a whole picture, and it runs once. `int8`, `pal8`, `pal6` and
 `pal4` compute as `mixed` does with compressed weights (coreml_weights.py). Observed raw-RGB against PyTorch on a
 photograph, fp16 rounding between ops: fp32 170 dB, mixed 84 dB, fp16 72 dB.
 
-A delegate takes one precision for a whole program, so at `mixed` and below the tile program is fp16 throughout (71 dB)
-and the scene program fp32: whole fp16 it cost up to 3 dB against the true raw-RGB (51 dB against PyTorch on the
-worst of 101 test pictures, 71 dB on the median). Weights are compressed as in the packages. bundle.json has it in
+A delegate takes one precision for a whole program, so at `mixed` and below the tile program is fp16 throughout (71 dB).
+A scene program in fp16 cost up to 3 dB against the true raw-RGB (51 dB against PyTorch on the worst of 101 test
+pictures, 71 dB on the median). Weights are compressed as in the packages. bundle.json has it in
 `delegate_precision` (whose bounds hold for the .pte) and `delegate_compute` (by program).
 """
 
@@ -95,10 +95,10 @@ def pass_names(program: str, precision: str) -> list[str]:
 
 def compute_precision(program: str, precision: str) -> Any:
     """coremltools' form of one of the target's precisions."""
-    if precision == "fp16":
-        return ct.precision.FLOAT16
     if precision == "fp32" or program == "scene":
         return ct.precision.FLOAT32
+    if precision == "fp16":
+        return ct.precision.FLOAT16
     return ct.transform.FP16ComputePrecision(lambda op: op.op_type in MIXED_FP16_OPS)
 
 
@@ -133,4 +133,4 @@ def delegate_precision(precision: str) -> str:
 
 def delegate_compute(program: str, precision: str) -> str:
     """What the .pte of a program computes in."""
-    return "fp32" if precision == "fp32" or (program == "scene" and precision != "fp16") else "fp16"
+    return "fp32" if precision == "fp32" or program == "scene" else "fp16"

@@ -17,16 +17,16 @@ MOST_LOST = 0.15  # dB of PSNR that a compressed precision may cost
 
 # By precision, dB over P that scene and raw-RGB keep on every picture; fp32 has an absolute bound. Compressed weights
 # move single pictures by more than others, so they answer for the mean over the photographs, and for `MOST_LOST`; a
-# single picture may differ by as much as the model errs. OpenVINO (auto) computes in bfloat16 where the CPU does.
-OVER_PSNR = {"mixed": 20.0, "fp16": 20.0, "auto": 10.0, "int8": 0.0, "pal8": 0.0, "pal6": 0.0, "pal4": 0.0}
-MEAN_OVER_PSNR = {"int8": 10.0, "pal8": 10.0, "pal6": 10.0, "pal4": 10.0}
+# single picture may differ by as much as the model errs. So does OpenVINO (auto), bfloat16 where the CPU has it.
+OVER_PSNR = {"mixed": 20.0, "fp16": 20.0, "auto": 0.0, "int8": 0.0, "pal8": 0.0, "pal6": 0.0, "pal4": 0.0}
+MEAN_OVER_PSNR = {"auto": 10.0, "int8": 10.0, "pal8": 10.0, "pal6": 10.0, "pal4": 10.0}
 FP32_BOUND = 100.0
 # Absolute: the reliability takes the logarithm of a small error and so magnifies differences. Observed: docs/parity.md.
 RELIABILITY_BOUND = {
     "fp32": 90.0,
     "mixed": 60.0,
     "fp16": 55.0,
-    "auto": 45.0,
+    "auto": 35.0,
     "int8": 35.0,
     "pal8": 35.0,
     "pal6": 35.0,
