@@ -52,11 +52,11 @@ def set_threads(threads: int) -> None:
         ValueError: programs are loaded that hold on to the threads as they are.
     """
     library = _library("")
-    if library._threadpool_get_thread_count() == threads:
-        return
-    if _loaded:
-        raise ValueError("threads are set before the first program is loaded")
     with quiet_executorch():
+        if library._threadpool_get_thread_count() == threads:
+            return
+        if _loaded:
+            raise ValueError("threads are set before the first program is loaded")
         library._unsafe_reset_threadpool(threads)
 
 

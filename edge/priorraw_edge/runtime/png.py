@@ -165,20 +165,28 @@ def _samples(data: bytes, header: Header) -> np.ndarray:
 
 def _scanlines(compressed: Iterator[bytes], header: Header) -> Iterator[tuple[bytes, int]]:
     """Filtered scanlines, each after its filter byte, `STRIP` at a time, and how many they are."""
-    inflate = zlib.decompressobj()
     line, done, found = header.line + 1, 0, bytearray()
+    for part in _inflated(compressed, line * STRIP):
+        found += part
+        while len(found) >= (n := min(STRIP, header.height - done)) * line:
+            yield bytes(found[: n * line]), n
+            del found[: n * line]
+            done += n
+            if done == header.height:
+                for _ in compressed:  # its checksum, and whether it is all there
+                    pass
+                return
+    raise EOFError("pixel data ends early")
+
+
+def _inflated(compressed: Iterator[bytes], most: int) -> Iterator[bytes]:
+    """The data of a zlib stream in parts of `most` bytes or less, but for the last."""
+    inflate = zlib.decompressobj()
     for data in compressed:
         while data:
-            found += inflate.decompress(data, line * STRIP)
+            yield inflate.decompress(data, most)
             data = inflate.unconsumed_tail
-            n = min(STRIP, header.height - done)
-            if len(found) >= n * line:
-                yield bytes(found[: n * line]), n
-                done += n
-                del found[: n * line]
-                if done == header.height:
-                    return
-    raise EOFError("pixel data ends early")
+    yield inflate.flush()
 
 
 def _compressed(file: BinaryIO, places: list[tuple[int, int]]) -> Iterator[bytes]:
