@@ -162,6 +162,7 @@ def measure(datasets: tuple[Path, ...], steps: int, rounds: int) -> dict[str, An
             }
             if candidate.name not in document["cost"]:
                 document["cost"][candidate.name] = cost(prior, candidate, val[camera][0].thumbnail, rounds)
+        document.setdefault("order", list(rows))
         if "chunks" not in document:
             document["chunks"] = chunks(prior, val[camera][0].thumbnail, rounds)
     others = company.others_share(time.process_time() - start)

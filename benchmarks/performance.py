@@ -32,7 +32,8 @@ def lookups_table(document: dict[str, Any]) -> str:
     header = ["lookup", "kFLOP / token", "kB / token", "ms / picture", "s / MP, were it one-scale"]
     header += ["dB lost, assembled", "dB lost, reconstructed"]
     lines = []
-    for name, cost in document["cost"].items():
+    for name in document["order"]:
+        cost = document["cost"][name]
         losses = [_loss(lookup.lost(document, name, figure)) for figure in ("assembled", "reconstructed")]
         lines.append(
             [

@@ -8,6 +8,7 @@ import matplotlib
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 from priorraw.files import atomic_file
+from priorraw_edge.bench.table import ordered
 
 matplotlib.rcParams.update({"svg.hashsalt": "priorraw", "svg.fonttype": "none", "font.size": 9})
 COLOURS = {"PriorRAW Edge": "tab:blue", "exact one-scale method": "tab:red", "rival": "tab:gray"}
@@ -17,7 +18,7 @@ MARKERS = {"fp32": "o", "int8": "s"}
 def roofline(result: dict[str, Any], path: Path) -> None:
     """Rate against intensity (FLOP per byte of operands and results), below what the machine allows."""
     figure, axes = plt.subplots(figsize=(8, 4.6), layout="constrained")
-    rows = [row for row in result["rows"].values() if "gflops" in row]
+    rows = [row for row in ordered(result).values() if "gflops" in row]
     points = [(row["gflop"] / row["gigabytes"], row["gflops"], row) for row in rows]
     least, most = min(x for x, _, _ in points) / 3, max(x for x, _, _ in points) * 3
     copy = result["limits"]["copy"]

@@ -25,6 +25,7 @@ LOOKUP = {
         }
         for name, flops in (("exact", 380_000.0), ("fast", 95_000.0))
     },
+    "order": ["exact", "fast"],
     "chunks": {"2048": 3.0, "128": 2.0},
     "warnings": [],
 }

@@ -1,8 +1,8 @@
 """The exact one-scale method, for time: what the paper does, every half-resolution pixel of the picture searched.
 
 Encoder and bank are the shipped ones; the paper's reconstructor has random weights, which take as long as any.
-Kind to it: d is 32 (at 64, the paper's cost by our reckoning, the search costs 1.8 times as much), the affinity is
-computed in rows that fit a cache, and the picture runs whole, without halos.
+Kind to it: d is 32 (at 64 the search costs 1.8 times as much), the affinity is computed for 2,048 pixels at a time
+instead of whole, and the picture runs whole, without halos.
 """
 
 from typing import cast

@@ -2,7 +2,15 @@
 
 from typing import Any
 
+from priorraw_edge.bench.rows import all_rows
+
 Table = tuple[list[str], list[list[str]]]
+
+
+def ordered(result: dict[str, Any]) -> dict[str, Any]:
+    """The rows in the order of the registry, those of bundles that were named first: JSON has them by name."""
+    place = {row.name: i for i, row in enumerate(all_rows())}
+    return dict(sorted(result["rows"].items(), key=lambda item: place.get(item[0], -1)))
 
 
 def rows_table(result: dict[str, Any]) -> Table:
@@ -10,7 +18,7 @@ def rows_table(result: dict[str, Any]) -> Table:
     header = ["method", "run by", "picture", "s / MP", "range", "peak RSS, MB", "GFLOP / MP", "GFLOP/s"]
     header += ["of GEMM", "of roofline"]
     lines = []
-    for row in result["rows"].values():
+    for row in ordered(result).values():
         if "skipped" in row:
             lines.append([row["of"], row["label"], f"not measured: {row['skipped']}", *[""] * 7])
             continue
@@ -45,7 +53,7 @@ def terminal_table(result: dict[str, Any]) -> Table:
             f"{row['gflops']:,.0f}",
             percent(row["share_of_gemm"]),
         ]
-        for name, row in result["rows"].items()
+        for name, row in ordered(result).items()
         if "skipped" not in row
     ]
     return header, lines
@@ -53,7 +61,7 @@ def terminal_table(result: dict[str, Any]) -> Table:
 
 def skipped_lines(result: dict[str, Any]) -> list[str]:
     """The rows that did not run, and why."""
-    rows = result["rows"].items()
+    rows = ordered(result).items()
     return [f"{name}: not measured, {row['skipped']}" for name, row in rows if "skipped" in row]
 
 
@@ -95,7 +103,7 @@ SIZE_AIMS = {"programs": 2.0, "bank": 0.8, "whole": 4.0}  # MB, of an int8 bundl
 def sizes_table(result: dict[str, Any]) -> Table:
     """What the bundles weigh; the aims are for int8."""
     header = ["bundle", *(f"{what}, MB (int8 at most {aim:g})" for what, aim in SIZE_AIMS.items())]
-    rows = [row for row in result["rows"].values() if "bytes" in row]
+    rows = [row for row in ordered(result).values() if "bytes" in row]
     return header, [[row["label"], *(f"{row['bytes'][what] / 1e6:.2f}" for what in SIZE_AIMS)] for row in rows]
 
 
