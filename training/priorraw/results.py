@@ -91,10 +91,10 @@ def reliability_table(results: Results) -> str:
 def rivals_table(results: Results, rivals: dict[str, dict[str, Any]]) -> str:
     """Every row of the comparison of each camera, ours among them."""
     header = ["camera", "method", "reads from the capture", "8 bit, dB / SSIM", "16 bit, dB", "clipped", "unclipped"]
-    header += ["known gains", "light", "parameters", "camera B/MP", "camera FLOP/px", "steps"]
+    header += ["known gains", "light", "parameters", "camera B/MP", "camera FLOP/px", "steps (minutes)"]
     rows = []
     for camera, document in rivals.items():
-        for row in document["rows"]:
+        for row in sorted(document["rows"], key=lambda row: not row["blind"]):
             eight, sixteen = row["bits"]["8"], row["bits"].get("16")
             rows.append(
                 [
@@ -108,7 +108,7 @@ def rivals_table(results: Results, rivals: dict[str, dict[str, Any]]) -> str:
                     f"{row['parameters']:,}",
                     f"{row['metadata_bytes_per_megapixel']:,.0f}",
                     f"{row['camera_flops_per_pixel']:,.0f}",
-                    f"{row['training']['steps']:,}" if row["training"] else "",
+                    _training(row["training"]),
                 ]
             )
         ours = results[camera]
@@ -120,6 +120,10 @@ def rivals_table(results: Results, rivals: dict[str, dict[str, Any]]) -> str:
             row = [camera, title, reads, _psnr_ssim(eight), f"{deep['psnr']:.2f}", *figures]
             rows.append([*row, f"{eight['light_error']:.1f}°", "919,560", "0", "0", "shared"])
     return markdown_table(header, rows)
+
+
+def _training(training: dict[str, Any] | None) -> str:
+    return f"{training['steps']:,} ({training['minutes']:.0f})" if training else ""
 
 
 def _psnr_ssim(figures: dict[str, float]) -> str:

@@ -18,7 +18,7 @@ from priorraw_edge.export.quantize import Recipe, calibrate, default_layers, fro
 
 RECIPE = "shared/int8.json"
 ENOUGH = 32  # tiles; below it a range is left to chance
-MOST = 64  # of a folder, evenly drawn
+MOST = 160  # of a folder, evenly drawn
 EXPOSURES = (0.5, 1.0, 1.6)  # of the crops: darker and brighter pictures than the sample
 
 # Traced programs to the recipe of each; `export_bundle` calls it where a precision measures ranges.
@@ -55,7 +55,7 @@ def eager_tensors(prior: Prior, srgb: np.ndarray, tile: int) -> dict[str, Tensor
 
 
 def folder_pictures(folder: Path, split: str) -> list[np.ndarray]:
-    """sRGB (H, W, 3) float32 in [0, 1] of at most 64 pictures of a folder, or of a split of a pair dataset.
+    """sRGB (H, W, 3) float32 in [0, 1] of at most 160 pictures of a folder, or of a split of a pair dataset.
 
     Raises:
         InputError: the folder holds no picture, or one cannot be read.
