@@ -1,6 +1,7 @@
 """Static int8 for convolutions (PT2E): ranges from photographs, weights per channel, everything else fp32.
 
-The bank stays fp32: int8 keys cost 20 to 40 dB. The ranges are plain numbers in the bundle, so that the quantised graph can be made again and compared.
+The bank stays fp32: int8 keys cost 20 to 40 dB. The ranges are plain numbers in the bundle, so that the quantised
+graph can be made again and compared.
 """
 
 from collections.abc import Iterator
