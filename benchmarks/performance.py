@@ -40,7 +40,7 @@ def lookups_table(document: dict[str, Any]) -> str:
                 name,
                 f"{cost['flops_per_token'] / 1e3:.0f}",
                 f"{cost['bytes_per_token'] / 1e3:.0f}",
-                f"{cost['seconds_per_picture'] * 1e3:.2g}",
+                f"{cost['seconds_per_picture'] * 1e3:.1f}",
                 seconds(cost["seconds_per_megapixel"]),
                 *(["0"] * 2 if name == lookup.EXACT else losses),
             ]

@@ -67,8 +67,8 @@ def test_scaling_table():
 
 def test_lookups_table():
     lines = performance.lookups_table(LOOKUP).splitlines()
-    assert lines[2] == "| exact | 380 | 80 | 10 | 2.5 | 0 | 0 |"
-    assert lines[3] == "| fast | 95 | 80 | 10 | 2.5 | +0.50 (+0.00 to +1.00) | -0.10 (-0.30 to +0.10) |"
+    assert lines[2] == "| exact | 380 | 80 | 10.0 | 2.5 | 0 | 0 |"
+    assert lines[3] == "| fast | 95 | 80 | 10.0 | 2.5 | +0.50 (+0.00 to +1.00) | -0.10 (-0.30 to +0.10) |"
 
 
 def test_share_of_the_lookup():
