@@ -114,7 +114,7 @@ bench: $(TESTABLE) | $(SETS)
 	    --out $(BENCH)/scaling.json
 	$(BIN)/python -m benchmarks.performance $(BENCH) docs/performance.md
 
-# Every backend and precision that lowers here against PyTorch; an hour on two cores.
+# Every backend and precision that lowers here against PyTorch; 20 minutes on two cores.
 parity: $(TESTABLE) | data/sony-imx135 data/sony-imx135-scenes
 	$(BIN)/python -m benchmarks.parity --images data/sony-imx135-scenes --images data/sony-imx135 --page docs/parity.md
 

@@ -51,7 +51,7 @@ class Summary:
     stage: str
     worst_psnr: float | None  # dB of raw-RGB against PyTorch, of the photographs; None: equal
     worst_edge_psnr: float | None  # the same of the edge tiles
-    mean_psnr: float | None  # mean dB over the photographs; None: equal on one of them
+    mean_psnr: float | None  # mean dB of those that differ; None: none does
     loss: float  # mean dB of PSNR against the true RAW that the stage costs
     loss_measured: bool  # on pictures whose RAW is known; else it follows from the model's PSNR
     mean_bound: float | None = None  # dB, least mean that passes; None: the bound of every picture is enough
@@ -243,7 +243,7 @@ def summarise(manifest: dict[str, Any], camera: str, comparisons: list[Compariso
                 stage,
                 worst_psnr=min(differing, default=None),
                 worst_edge_psnr=min((c.psnr for c in raw if not c.photograph and c.psnr is not None), default=None),
-                mean_psnr=float(np.mean(differing)) if len(differing) == len(photographs) else None,
+                mean_psnr=float(np.mean(differing)) if differing else None,
                 loss=float(np.mean(measured or [expected_loss(c.psnr, model_psnr) for c in photographs])),
                 loss_measured=bool(measured),
                 mean_bound=None if over is None else model_psnr + over,
