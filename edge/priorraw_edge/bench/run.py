@@ -80,7 +80,7 @@ def bench(rows: list[Row], settings: Settings, start: Callable[[dict[str, Any]],
     """
     import torch
 
-    threads = settings.threads or machine.cores()
+    threads, callers = settings.threads or machine.cores(), torch.get_num_threads()
     torch.set_num_threads(threads)
     if (sources := clone()) is not None and str(sources) not in sys.path:
         sys.path.append(str(sources))  # the rivals' work is counted in this process
@@ -106,6 +106,7 @@ def bench(rows: list[Row], settings: Settings, start: Callable[[dict[str, Any]],
             if row.name in children:
                 facts[row.name] |= _measured(row, children.pop(row.name), runs[row.name], limits)
     finally:
+        torch.set_num_threads(callers)
         for child in children.values():
             child.kill()
     fast = [row.name for row in rows if row.of == OURS and row.build == "bundle"]
