@@ -27,6 +27,7 @@ from priorraw_edge.export.coreml_weights import (
 )
 from priorraw_edge.export.programs import OUTPUTS, Program, bank_tensors, picture_inputs, run_eager, trace
 from priorraw_edge.verify import coreml_device, mil
+from priorraw_edge.verify.bisect import NodeValues
 from priorraw_edge.verify.coreml import open_packages
 from priorraw_edge.verify.coreml_files import folder_contents
 from priorraw_edge.verify.flatbuffer import delegate_blob, named_data, read_delegates
@@ -167,18 +168,6 @@ def test_the_delegate_computes_what_the_manifest_says(int8, fp32):
             assert share == (1 if compute == "fp16" else 0)
 
 
-class Nodes(torch.fx.Interpreter):
-    """Runs a graph and keeps the value of each node."""
-
-    def __init__(self, graph_module: torch.fx.GraphModule):
-        super().__init__(graph_module)
-        self.values: dict[str, Any] = {}
-
-    def run_node(self, node: torch.fx.Node) -> Any:
-        self.values[node.name] = super().run_node(node)
-        return self.values[node.name]
-
-
 @pytest.mark.parametrize("stored", ["package", "delegate"])
 @pytest.mark.parametrize("name", ["scene", "tile"])
 @torch.no_grad()
@@ -186,7 +175,7 @@ def test_values_bear_the_names_of_the_nodes_that_compute_them(fp32, programs, go
     folder, _ = fp32
     program = MilProgram(folder / f"{name}.mlpackage") if stored == "package" else open_delegate(folder / f"{name}.pte")
     exported = programs[name].exported
-    nodes = Nodes(exported.module())
+    nodes = NodeValues(exported.module())
     nodes.run(*programs[name].inputs.values())
     seen: dict[str, tuple[str, Tensor]] = {}
     program.run(golden, rounded=False, observe=lambda value, op, tensor: seen.update({value: (op, tensor)}))

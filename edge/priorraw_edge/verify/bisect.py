@@ -4,6 +4,7 @@ Three questions in turn. Does the file hold the graph and the weights that lower
 computed one by one, depart? Does a kernel of the run time depart, on programs that end at ever later operators?
 """
 
+import copy
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -138,8 +139,6 @@ def first_bad_prefix(
 
 def _prefix(module: torch.fx.GraphModule, name: str) -> torch.fx.GraphModule:
     """A copy of the graph that returns the value of one of its nodes."""
-    import copy
-
     prefix = copy.deepcopy(module)
     graph = prefix.graph
     node = next(n for n in graph.nodes if n.name == name)
@@ -172,7 +171,7 @@ def _first_value(mil: Any, program: Program, tensors: dict[str, Tensor], bound: 
     from priorraw_edge.verify.mil_names import reference_names
 
     module = program.exported.module()
-    expected = _Values(module)
+    expected = NodeValues(module)
     with torch.no_grad():
         expected.run(*(tensors[name] for name in program.inputs))
     nodes = {node.name: node for node in module.graph.nodes}
@@ -191,8 +190,8 @@ def _first_value(mil: Any, program: Program, tensors: dict[str, Tensor], bound: 
     return None
 
 
-class _Values(torch.fx.Interpreter):
-    """Keeps the value of every node."""
+class NodeValues(torch.fx.Interpreter):
+    """Runs a traced graph and keeps the value of every node, by its name."""
 
     def __init__(self, module: torch.fx.GraphModule):
         super().__init__(module)
