@@ -134,7 +134,7 @@ def test_a_changed_weight_fails_and_its_layer_is_named(bundle, assets, cli):
     report = json.loads(out)
     assert (code, report["passed"]) == (1, False)
     outputs = {c["output"] for several in report["comparisons"].values() for c in several if not c["passed"]}
-    assert outputs == {"raw", "reliability"}  # the scene does not pass through that layer
+    assert "raw" in outputs and "scene" not in outputs  # the scene does not pass through that layer
     (culprit,) = report["culprits"]
     assert culprit.startswith(f"tile.{'pte' if manifest['target'] == 'xnnpack' else 'mlpackage'}: reconstructor.head")
 
