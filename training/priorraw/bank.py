@@ -84,13 +84,15 @@ class References:
 
 
 @torch.no_grad()
-def collect_references(model: PriorRAW, pictures: Iterable[TrainingPicture], folder: Path) -> References:
+def collect_references(
+    model: PriorRAW, pictures: Iterable[TrainingPicture], folder: Path, *, quiet: bool = False
+) -> References:
     """Encode the pictures one by one into memory-mapped files in `folder`; only one is in memory at a time."""
     d = model.config.encoder.dim
     counts = []
     paths = [folder / "features.f32", folder / "values.f32"]
     with paths[0].open("wb") as features_file, paths[1].open("wb") as values_file:
-        for picture in track(pictures, "encode references"):
+        for picture in pictures if quiet else track(pictures, "encode references"):
             context = model.encoder.context(picture.thumbnail[None])
             features = model.encoder(picture.srgb[None], context)
             raw, valid = picture.half_resolution()
@@ -114,6 +116,11 @@ def compress(references: References, K: int, G: int, seed: int) -> tuple[np.ndar
     Raises:
         InputError: fewer reference pixels than K or G.
     """
+    return group_means(references, group_pixels(references, K, G, seed))
+
+
+def group_pixels(references: References, K: int, G: int, seed: int) -> np.ndarray:
+    """(K, G) indices of the G reference pixels nearest each of K centroids. Raises as `compress`."""
     import faiss
 
     P, d = references.features.shape
@@ -130,10 +137,15 @@ def compress(references: References, K: int, G: int, seed: int) -> tuple[np.ndar
     )
     kmeans.train(np.ascontiguousarray(references.features))
     assert kmeans.centroids is not None
-    nearest = nearest_pixels(kmeans.centroids, references.features, G)
-    keys = np.empty((K, d), np.float32)
-    values = np.empty((K, 6), np.float32)
-    for k, group in enumerate(nearest):
+    return nearest_pixels(kmeans.centroids, references.features, G)
+
+
+def group_means(references: References, groups: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean keys (K, d), scaled to length 1, and mean values (K, 6) of the pixels in each row of `groups`."""
+    d = references.features.shape[1]
+    keys = np.empty((len(groups), d), np.float32)
+    values = np.empty((len(groups), 6), np.float32)
+    for k, group in enumerate(groups):
         keys[k] = references.features[group].mean(0)
         values[k] = references.values[group].mean(0)
     return keys / np.linalg.norm(keys, axis=1, keepdims=True), values

@@ -1,5 +1,7 @@
 """Cameras that packs and PNG folders name, where no camera file carries the colour matrix."""
 
+import re
+
 import numpy as np
 
 from priorraw.errors import InputError
@@ -15,6 +17,16 @@ COLOR_MATRICES = {
     # of INTEL-TAU's IMX135 scenes: neutral stays neutral, saturated colours are approximate (docs/method.md).
     "sony-imx135": (10132, -3040, -851, -3839, 11155, 2291, -658, 1405, 5227),
 }
+
+
+def camera_id(make: str, model: str) -> str:
+    """Make and model, as EXIF has them, as one word: ("OLYMPUS IMAGING CORP.", "E-PL6") is olympus-e-pl6.
+
+    Of the make only the first word counts, and not even that where the model begins with it. Empty if both are.
+    """
+    brand = make.split()[0] if make.strip() else ""
+    name = model if model.lower().startswith(brand.lower()) else f"{brand} {model}"
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
 
 
 def color_matrix(camera: str) -> np.ndarray:

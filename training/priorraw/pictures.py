@@ -44,25 +44,30 @@ def to_tensor(picture: np.ndarray) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(picture.transpose(2, 0, 1), dtype=np.float32))
 
 
+def picture_of(dataset: PairDataset, i: int) -> TrainingPicture:
+    """Pair `i` of a split, cropped to sides that are multiples of 8."""
+    raw, srgb = dataset.pair(i)
+    thumbnail = to_tensor(thumbnail_of(srgb))
+    H, W = (side // ALIGN * ALIGN for side in raw.shape[:2])
+    raw, srgb = raw[:H, :W], srgb[:H, :W]
+    return TrainingPicture(
+        srgb=to_tensor(srgb),
+        raw=to_tensor(raw),
+        valid=torch.from_numpy(mask_of(raw)[None].astype(np.float32)),
+        thumbnail=thumbnail,
+        light=light_of(dataset.illuminant(i)),
+    )
+
+
+def light_of(illuminant: np.ndarray) -> Tensor:
+    """(2,) light, (log r/g, log b/g), of the sensor's response to white (3,)."""
+    r, g, b = np.log(np.asarray(illuminant, np.float64))
+    return torch.tensor([r - g, b - g]).float()
+
+
 def load_pictures(dataset: PairDataset) -> list[TrainingPicture]:
-    """All pairs of a split, cropped to sides that are multiples of 8."""
-    pictures = []
-    for i in range(len(dataset)):
-        raw, srgb = dataset.pair(i)
-        thumbnail = to_tensor(thumbnail_of(srgb))
-        H, W = (side // ALIGN * ALIGN for side in raw.shape[:2])
-        raw, srgb = raw[:H, :W], srgb[:H, :W]
-        illuminant = np.log(dataset.illuminant(i).astype(np.float64))
-        pictures.append(
-            TrainingPicture(
-                srgb=to_tensor(srgb),
-                raw=to_tensor(raw),
-                valid=torch.from_numpy(mask_of(raw)[None].astype(np.float32)),
-                thumbnail=thumbnail,
-                light=torch.tensor([illuminant[0] - illuminant[1], illuminant[2] - illuminant[1]]).float(),
-            )
-        )
-    return pictures
+    """All pairs of a split."""
+    return [picture_of(dataset, i) for i in range(len(dataset))]
 
 
 @dataclass(frozen=True)

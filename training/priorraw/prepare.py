@@ -44,6 +44,7 @@ def prepare(
     black: float | None = None,
     white: float | None = None,
     skip_bad: bool = False,
+    binned: bool = False,
 ) -> Summary:
     """Write the pair dataset `out` from camera files, packs and PNG folders (see `priorraw.sources`).
 
@@ -55,6 +56,7 @@ def prepare(
         like: datasets of other cameras; the same scene takes the split it has there.
         black, white: levels of packs and PNG folders in counts, 0 and 65535 by default.
         skip_bad: leave out what cannot be read and say so; otherwise the first such thing ends it all.
+        binned: read camera files at half the size, without demosaic: far less memory.
 
     Raises:
         InputError: a source cannot be used, cameras differ, nothing is left; `out` is then as it was.
@@ -67,7 +69,7 @@ def prepare(
     with atomic_folder(out, MARKER) as folder:
         # Splits are drawn at the end, when it is known which scenes are good.
         pending = _make_split(folder, ".pending")
-        for scene in _walk(sources, black, white, color_matrix, skip_bad, skipped):
+        for scene in _walk(sources, black, white, color_matrix, skip_bad, skipped, binned):
             own = _camera_of(scene, camera, color_matrix)
             first = first or own
             _check_same_camera(own, first)
@@ -176,6 +178,7 @@ def _walk(
     color_matrix: np.ndarray | None,
     skip_bad: bool,
     skipped: list[str],
+    binned: bool,
 ) -> Iterator[Scene]:
     """All usable scenes of all sources, with progress. What is bad ends it, or is named and passed over."""
 
@@ -188,7 +191,7 @@ def _walk(
     opened: list[Source] = []
     for path in paths:
         try:
-            opened.append(open_source(path, black, white, color_matrix))
+            opened.append(open_source(path, black, white, color_matrix, binned=binned))
         except InputError as error:
             bad(error)
     scenes = (scene for source in opened for scene in source.scenes())

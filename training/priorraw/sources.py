@@ -47,11 +47,13 @@ def open_source(
     black: float | None = None,
     white: float | None = None,
     color_matrix: np.ndarray | None = None,
+    *,
+    binned: bool = False,
 ) -> Source:
     """Recognise what `path` is: a pack, a camera file, a folder of either camera files or PNG.
 
     `black` and `white` are the levels of packs and PNG folders (0 and 65535); `color_matrix` (3, 3) stands in
-    for that of camera files.
+    for that of camera files; `binned` reads these at half the size (`raw_io.read_camera_file`).
 
     Raises:
         InputError: the path is missing, or is nothing that can be read.
@@ -67,19 +69,19 @@ def open_source(
     if shots:
         if (black, white) != (None, None):
             raise InputError(f"{path}: camera files carry their own levels; leave out --black-level, --white-level")
-        return _camera_files(shots, color_matrix)
+        return _camera_files(shots, color_matrix, binned)
     if any(path.glob("*.png")):
         return _png_folder(path, *levels)
     raise InputError(f"{path}: holds neither camera files nor .png pictures")
 
 
-def _camera_files(paths: list[Path], color_matrix: np.ndarray | None) -> Source:
+def _camera_files(paths: list[Path], color_matrix: np.ndarray | None, binned: bool) -> Source:
     """Camera files, one scene each, named as the file."""
 
     def scenes() -> Iterator[Scene | InputError]:
         for path in paths:
             try:
-                shot = read_camera_file(path, color_matrix)
+                shot = read_camera_file(path, color_matrix, binned=binned)
             except InputError as error:
                 yield error
                 continue

@@ -5,56 +5,142 @@ from pathlib import Path
 
 import click
 
-FOLDER = click.Path(path_type=Path)
+A_PATH = click.Path(path_type=Path)
+BANK = "bank.safetensors"
 
 
 @click.group()
 def command() -> None:
-    """Compress reference pixels into a prior bank."""
+    """Compress reference pixels into a prior bank: of a camera's own files, or of a prepared dataset."""
 
 
 @command.command()
-@click.argument("datasets", nargs=-1, required=True, type=FOLDER)
-@click.option("-o", "--out", required=True, type=FOLDER, help="The bank.safetensors to write.")
-@click.option("--encoder", type=FOLDER, help="encoder.safetensors; the shipped one by default.")
+@click.argument("datasets", nargs=-1, type=A_PATH)
+@click.option("-o", "--out", type=A_PATH, help=f"The {BANK} to write, or a folder to put it in.")
+@click.option(
+    "--raws", multiple=True, type=A_PATH, metavar="DIR", help="Camera files of one camera, 5 to 100 (repeatable)."
+)
+@click.option("--camera", metavar="'MAKER MODEL'", help="With --raws: the bank's camera, if not as the files say.")
+@click.option("--adapt", is_flag=True, help="With --raws: fit what the light assumes of the camera; a minute or two.")
+@click.option("--skip-bad", is_flag=True, help="With --raws: name files that cannot be read and go on.")
+@click.option("--color-matrix", help="With --raws: nine numbers, XYZ (D65) to camera, instead of the files' own.")
+@click.option("--assets", type=A_PATH, help="Also write an asset folder: the model's parts and this bank.")
+@click.option("--encoder", type=A_PATH, help="encoder.safetensors; the shipped one by default.")
+@click.option("--light", type=A_PATH, help="light.safetensors; the shipped one by default.")
+@click.option("--reconstructor", type=A_PATH, help="reconstructor.safetensors; the shipped one by default.")
 @click.option("--entries", "K", default=5000, show_default=True, type=click.IntRange(1), help="K, entries.")
 @click.option(
     "--group",
     "G",
-    default=50,
-    show_default=True,
     type=click.IntRange(1),
-    help="G, reference pixels per entry.",
+    help="G, reference pixels per entry.  [default: 50; with --raws as many as there are for one, 25 at most]",
 )
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0))
-@click.option("--json", "as_json", is_flag=True)
+@click.option("--json", "as_json", is_flag=True, help="Print what was built as JSON.")
 def build(
-    datasets: tuple[Path, ...], out: Path, encoder: Path | None, K: int, G: int, seed: int, as_json: bool
+    datasets: tuple[Path, ...],
+    out: Path | None,
+    raws: tuple[Path, ...],
+    camera: str | None,
+    adapt: bool,
+    skip_bad: bool,
+    color_matrix: str | None,
+    assets: Path | None,
+    encoder: Path | None,
+    light: Path | None,
+    reconstructor: Path | None,
+    K: int,
+    G: int | None,
+    seed: int,
+    as_json: bool,
 ) -> None:
-    """Build a bank from the train splits of DATASETS, all of one camera."""
-    from priorraw.assets import ENCODER, load_model, shipped_assets
-    from priorraw.bank import build_bank
-    from priorraw.errors import InputError
-    from priorraw.files import sha256
-    from priorraw.pictures import load_cameras
+    """Build a bank from --raws, a camera's own RAW files, or from the train splits of DATASETS, all of one camera.
 
-    encoder = encoder or shipped_assets() / ENCODER
-    model = load_model([encoder])
-    cameras = load_cameras(datasets, "train")
-    if len(cameras) > 1:
-        raise InputError(f"a bank is for one camera; these datasets hold {', '.join(c.name for c in cameras)}")
-    bank, (bank_psnr, full_psnr) = build_bank(
-        model, cameras[0].pictures, cameras[0].bank_info(sha256(encoder), K, G, seed)
-    )
-    bank.save(out)
+    With --raws nothing is trained: levels, colour matrix and as-shot white balance are read from the files, our ISP
+    makes the sRGB, the shipped encoder the entries. Then each file is rebuilt from its sRGB with a bank of the
+    others: that is the quality to expect. `reconstruct --bank` and `bundle add-bank --bank` take the result.
+    """
+    if bool(raws) == bool(datasets):
+        raise click.UsageError("a bank comes from --raws or from datasets; give one of them")
+    if out is None and assets is None:
+        raise click.UsageError("give -o, the bank to write, or --assets, a folder for all parts")
+    if datasets and (camera or adapt or skip_bad or color_matrix):
+        raise click.UsageError("--camera, --adapt, --skip-bad and --color-matrix go with --raws; leave them out")
+    if raws and G:
+        raise click.UsageError("--group goes with datasets; --raws takes as many pixels as there are; leave it out")
+
+    from priorraw.asset_parts import Parts, write_parts
+
+    parts = Parts.choose(encoder, light, reconstructor)
+    if raws:
+        from priorraw.camera_bank import bank_of_raws, report
+        from priorraw.cameras import camera_id, parse_color_matrix
+
+        matrix = None if color_matrix is None else parse_color_matrix(color_matrix)
+        built = bank_of_raws(
+            parts.model(),
+            raws,
+            parts.encoder_sha256(),
+            camera=camera_id("", camera) if camera else None,
+            color_matrix=matrix,
+            K=K,
+            seed=seed,
+            adapted=adapt,
+            skip_bad=skip_bad,
+        )
+        bank, facts, lines = built.bank, report(built), _quality(built)
+    else:
+        bank, facts, lines = _of_datasets(parts, datasets, K, G or 50, seed)
+
+    if out is not None:
+        out = out if out.suffix == ".safetensors" else out / BANK
+        bank.save(out)
+        facts |= {"bank": str(out), "bytes": out.stat().st_size}
+    if assets is not None:
+        write_parts(assets, parts, bank, ["priorraw-edge bank build"])
+        facts |= {"assets": str(assets), "bytes": (assets / bank.info.camera / BANK).stat().st_size}
     if as_json:
-        figures = {"bank_psnr": bank_psnr, "full_reference_psnr": full_psnr, "bytes": out.stat().st_size}
-        click.echo(json.dumps({**vars(bank.info), **figures}, indent=2))
+        click.echo(json.dumps(facts, indent=2))
         return
     info = bank.info
     click.echo(
-        f"{out}: {info.K} entries for {info.reference_pixels:,} pixels of {info.reference_pictures} pictures, "
-        f"{out.stat().st_size / 1e6:.2f} MB"
+        f"{out or assets}: {info.camera}, {info.K} entries for {info.reference_pixels:,} pixels of "
+        f"{info.reference_pictures} pictures, {facts['bytes'] / 1e6:.2f} MB"
     )
-    click.echo(f"assembled RAW of the references: {bank_psnr:.2f} dB from the bank")
-    click.echo(f"                                 {full_psnr:.2f} dB from all other reference pictures")
+    for line in lines:
+        click.echo(line)
+
+
+def _of_datasets(parts, datasets: tuple[Path, ...], K: int, G: int, seed: int):
+    """Bank, facts and lines for the train splits of prepared datasets."""
+    from priorraw.bank import build_bank
+    from priorraw.errors import InputError
+    from priorraw.pictures import load_cameras
+
+    cameras = load_cameras(datasets, "train")
+    if len(cameras) > 1:
+        raise InputError(f"a bank is for one camera; these datasets hold {', '.join(c.name for c in cameras)}")
+    info = cameras[0].bank_info(parts.encoder_sha256(), K, G, seed)
+    bank, (bank_psnr, full_psnr) = build_bank(parts.model(), cameras[0].pictures, info)
+    lines = [
+        f"assembled RAW of the references: {bank_psnr:.2f} dB from the bank",
+        f"                                 {full_psnr:.2f} dB from all other reference pictures",
+    ]
+    return bank, {**vars(bank.info), "bank_psnr": bank_psnr, "full_reference_psnr": full_psnr}, lines
+
+
+def _quality(built) -> list[str]:
+    """What a person should know: expected quality, then warnings."""
+    lines = [f"leave one out, mean of {len(built.files)} files rebuilt with a bank of the others, PSNR on raw-RGB:"]
+    for figure, title in (
+        ("blind", "blind"),
+        ("adapted", "blind, adapted"),
+        ("hinted", "hinted"),
+        ("mean_light", "closed form, mean light"),
+    ):
+        value = built.mean(figure)
+        if value is not None:
+            low = min(getattr(score, figure) for score in built.files)
+            lines.append(f"  {title:<24} {value:.2f} dB, least {low:.2f}")
+    lines.append(f"  {'light':<24} {built.mean('light_error'):.1f}° off")
+    return lines + [f"warning: {line}" for line in built.warnings]
