@@ -42,7 +42,8 @@ def test_values_survive_in_libraw_and_tifffile(tmp_path, size):
     write_dng(path, raw, color_matrix("sony-imx135"), NEUTRAL, "sony-imx135")
     with rawpy.imread(str(path)) as file:
         assert (file.raw_image_visible[..., :3] == raw).all()
-    assert (tifffile.imread(path) == raw).all()
+    with tifffile.TiffFile(path) as file:
+        assert (file.pages[0].pages[0].asarray() == raw).all()
 
 
 def test_tags_and_levels(tmp_path):
@@ -53,9 +54,13 @@ def test_tags_and_levels(tmp_path):
     assert (info.black_level, info.white_level) == (0, 65535)
     assert np.abs(info.neutral - NEUTRAL).max() < 1e-6  # seen: 1e-8
     with tifffile.TiffFile(path) as file:
-        tags = {tag.code: tag.value for tag in file.pages[0].tags}
+        first, main = file.pages[0], file.pages[0].pages[0]
+        tags = {tag.code: tag.value for tag in first.tags}
+        picture = {tag.code: tag.value for tag in main.tags}
+    assert (first.shape, tags[254]) == ((400, 600, 3), 1)  # the preview, reduced resolution by name
+    assert (main.shape, picture[254], picture[262]) == ((400, 600, 3), 0, 34892)
+    assert picture[50717] == (65535,) * 3
     assert tags[50706] == bytes([1, 4, 0, 0])
-    assert tags[262] == 34892
     assert tags[274] == 1
     assert tags[50778] == 21
     assert tags[50721][::2] == COLOR_MATRICES["sony-imx135"]
@@ -84,7 +89,7 @@ def test_same_picture_same_bytes(tmp_path):
     for name in ("a.dng", "b.dng"):
         write_dng(tmp_path / name, raw, color_matrix("sony-imx135"), NEUTRAL, "sony-imx135")
     assert (tmp_path / "a.dng").read_bytes() == (tmp_path / "b.dng").read_bytes()
-    assert (tmp_path / "a.dng").stat().st_size < 0.8 * raw.nbytes  # compressed; seen: 0.77
+    assert (tmp_path / "a.dng").stat().st_size < 0.83 * raw.nbytes  # compressed; seen: 0.81, of which 0.03 is the preview
 
 
 def test_too_small_for_raw_readers_is_refused(tmp_path):

@@ -270,7 +270,7 @@ def test_a_failure_while_writing_leaves_neither_file(cli, photo, tmp_path, monke
     def full(*args, **options):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(tifffile, "imwrite", full)
+    monkeypatch.setattr(tifffile.TiffWriter, "write", full)
     before = files_in(tmp_path)
     code, _, said = cli("reconstruct", photo, "-o", tmp_path / "a.dng", "--reliability", tmp_path / "r.png")
     assert code == 2

@@ -52,6 +52,7 @@ class Decoded:
     premultiplied: bool = False
     icc: bytes | None = None
     exif: bytes | None = None
+    xmp: bytes = b""
     orientation: int = 1  # EXIF, 1 to 8
     adobe_rgb: bool = False  # no profile, but EXIF's interoperability index says Adobe RGB (DCF 2.0)
     notes: tuple[str, ...] = field(default=())
@@ -148,7 +149,8 @@ def metadata(image) -> dict:
         adobe_rgb = exif.get_ifd(ExifTags.IFD.Interop).get(1) == "R03"
     except DECODER_ERRORS:
         return {"icc": icc, "notes": ("EXIF block is damaged: taken as upright sRGB",)}
-    return {"icc": icc, "exif": image.info.get("exif"), "orientation": turned, "adobe_rgb": adobe_rgb}
+    xmp = image.info.get("xmp") or b""
+    return {"icc": icc, "exif": image.info.get("exif"), "xmp": xmp, "orientation": turned, "adobe_rgb": adobe_rgb}
 
 
 def orientation(value: object) -> int:

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from priorraw.errors import InputError
 
+from priorraw_edge.runtime.exif import read_facts
 from priorraw_edge.runtime.hint import read_hint
 from priorraw_edge.runtime.picture import open_strips
 from priorraw_edge.runtime.source import SpoolLayout
@@ -28,20 +29,27 @@ def main(request: dict[str, Any]) -> dict[str, Any]:
     """Decode `photo` into the open file `spool`, with `megabytes` of memory; read its hint where `hint` asks for it.
 
     Returns:
-        layout, notes, hint, hint_note; or error, a line for the user.
+        layout, notes, facts, hint, hint_note; or error, a line for the user.
     """
     photo = Path(request["photo"])
     _limit(request["megabytes"] or MEGABYTES)
     try:
         layout, notes = spool_rows(photo, request["spool"])
         hint, hint_note = read_hint(photo) if request["hint"] else (None, None)
+        facts = read_facts(photo)
     except InputError as error:
         return {"error": str(error)}
     except MemoryError:
         limit = request["megabytes"] or MEGABYTES
         return {"error": f"{photo}: decoding it takes more than {limit} MB; shrink it first, or raise --max-memory"}
     told = None if hint is None else {"gains": hint.gains.tolist(), "source": hint.source, "camera": hint.camera}
-    return {"layout": asdict(layout), "notes": notes, "hint": told, "hint_note": hint_note}
+    return {
+        "layout": asdict(layout),
+        "notes": notes,
+        "facts": facts.to_json(),
+        "hint": told,
+        "hint_note": hint_note,
+    }
 
 
 def spool_rows(photo: Path, spool: int) -> tuple[SpoolLayout, list[str]]:

@@ -5,20 +5,18 @@ Gains are the sensor's own, so they say the light only for the sensor that they 
 
 import mmap
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from priorraw.errors import InputError
 
-from priorraw_edge.runtime.decode import DECODER_ERRORS, quiet_decoders
+from priorraw_edge.runtime.decode import DECODER_ERRORS
+from priorraw_edge.runtime.exif import EXIF_IFD, MAKE, MAKER_NOTE, MODEL, metadata_blocks
 from priorraw_edge.runtime.ifd import Block
 from priorraw_edge.runtime.makernotes import maker_gains
-from priorraw_edge.runtime.png import open_png
 
-MAKE, MODEL, EXIF_IFD, AS_SHOT_NEUTRAL, MAKER_NOTE = 271, 272, 34665, 50728, 37500
+AS_SHOT_NEUTRAL = 50728
 WIDEST = 100  # gains further apart than this are no light's
 
 
@@ -73,7 +71,7 @@ def read_hint(path: Path) -> tuple[Hint | None, str]:
         OSError: the file cannot be read.
     """
     try:
-        with _exif_block(path) as block:
+        with metadata_blocks(path) as (block, _):
             found = _find(block) if block else None
     except DECODER_ERRORS as error:
         return None, f"no hint: EXIF is damaged ({' '.join(str(error).split())[:100] or type(error).__name__})"
@@ -86,32 +84,6 @@ def read_hint(path: Path) -> tuple[Hint | None, str]:
         return None, f"no hint: {tag} holds no gains of a light ({' '.join(f'{g:g}' for g in gains)})"
     source = f"{tag} of {camera}" if camera else tag
     return Hint(gains / gains[1], source, camera or None), f"hint from {source}"
-
-
-@contextmanager
-def _exif_block(path: Path) -> Iterator[bytes | mmap.mmap | None]:
-    """The TIFF structure that holds the tags: the file itself, or the EXIF block of a JPEG or PNG."""
-    with path.open("rb") as file:
-        magic = file.read(4)
-        if magic in (b"II*\0", b"MM\0*"):
-            with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-                yield data
-        elif magic.startswith(b"\xff\xd8\xff"):
-            from PIL.JpegImagePlugin import JpegImageFile
-
-            # The class itself, as in `decode`: Image.open has a size limit of its own.
-            file.seek(0)
-            with quiet_decoders(), JpegImageFile(file) as image:
-                yield _without_header(image.info.get("exif"))
-        elif magic == b"\x89PNG":
-            with quiet_decoders():
-                yield _without_header(open_png(path, file).exif)
-        else:
-            yield None
-
-
-def _without_header(block: bytes | None) -> bytes | None:
-    return block.removeprefix(b"Exif\0\0") if block else None
 
 
 def _find(data: bytes | mmap.mmap) -> tuple[np.ndarray, str, str] | None:

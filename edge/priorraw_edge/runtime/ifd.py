@@ -13,6 +13,7 @@ FORMATS = {1: "B", 3: "H", 4: "I", 5: "II", 6: "b", 7: "B", 8: "h", 9: "i", 10: 
 ASCII, RATIONALS, OFFSETS = 2, (5, 10), (4, 13)
 MAX_ENTRIES = 1000
 MAX_VALUES = 100_000
+MAX_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,27 @@ class Block:
         if entry.kind not in RATIONALS:
             return [float(n) for n in numbers]
         return [a / b if b else float("nan") for a, b in zip(numbers[::2], numbers[1::2], strict=True)]
+
+    def integers(self, entry: Entry) -> list[int]:
+        """The whole numbers of a tag; two for each rational.
+
+        Raises:
+            ValueError: they reach outside of the bytes, are too many, or are none.
+        """
+        fields = FORMATS.get(entry.kind, "f")
+        if fields in "fd" or entry.count > MAX_VALUES:
+            raise ValueError(f"{entry.count} values of type {entry.kind}")
+        return list(self._numbers(fields * entry.count, entry.at))
+
+    def raw(self, entry: Entry) -> bytes:
+        """The bytes of a text or of a tag of bytes, at most a megabyte.
+
+        Raises:
+            ValueError: another type.
+        """
+        if entry.kind not in (1, ASCII, 6, 7):
+            raise ValueError(f"type {entry.kind} is no text")
+        return bytes(self.data[entry.at : entry.at + min(entry.count, MAX_BYTES)])
 
     def pointer(self, entry: Entry) -> int:
         """The byte that a tag's one offset names.

@@ -11,7 +11,8 @@ from priorraw import isp
 from priorraw.errors import InputError
 from priorraw.files import atomic_file
 
-from priorraw_edge.runtime.dng import check_dng_size, write_dng_rows, write_neutral
+from priorraw_edge.runtime.dng import DngHeader, check_dng_size, rendered_preview, write_dng_rows, write_neutral
+from priorraw_edge.runtime.exif import Facts
 from priorraw_edge.runtime.reconstruct import Reconstruction
 from priorraw_edge.runtime.stream import Band
 from priorraw_edge.runtime.writers import Bands, GreyPng, quantised, write_npy, write_tiff
@@ -26,20 +27,25 @@ class Job:
     out: Path
     file_format: str  # dng, tiff or npy
     reliability: Path | None = None  # 8-bit PNG
+    cfa: str | None = None  # a Bayer pattern to mosaic a DNG with
 
 
 def plan_jobs(
-    photos: Sequence[Path], out: Path, file_format: str | None = None, reliability: Path | None = None
+    photos: Sequence[Path],
+    out: Path,
+    file_format: str | None = None,
+    reliability: Path | None = None,
+    cfa: str | None = None,
 ) -> list[Job]:
     """Where every photo's files go.
 
     `out` (and `reliability`) is a folder when it is one already, when its name has no suffix, or when there
     are several photos; files in it are named after the photo. The format is `file_format`, else what the
-    suffix of `out` says, else dng.
+    suffix of `out` says, else dng. `cfa` is the pattern of mosaiced DNGs.
 
     Raises:
-        InputError: a suffix that tells no format or another one, a place that cannot be written, an output
-            that would replace an input, or two outputs of one name.
+        InputError: a mosaic for another format than DNG, a suffix that tells no format or another one, a place
+            that cannot be written, an output that would replace an input, or two outputs of one name.
     """
     into_folder = _is_folder(out, len(photos))
     if into_folder:
@@ -51,12 +57,15 @@ def plan_jobs(
         if told and file_format and told != file_format:
             raise InputError(f"{out}: its suffix says {told}, --format says {file_format}; make them agree")
         file_format = file_format or told or "dng"
+    if cfa and file_format != "dng":
+        raise InputError(f"{out}: --cfa makes a DNG, not {file_format}; leave one of them out")
     jobs = [
         Job(
             photo=photo,
             out=out / (photo.stem + SUFFIX[file_format]) if into_folder else out,
             file_format=file_format,
             reliability=_reliability_path(reliability, photo, len(photos)),
+            cfa=cfa,
         )
         for photo in photos
     ]
@@ -75,8 +84,10 @@ def write_outputs(result: Reconstruction, job: Job) -> None:
     write_stream(_Done(result), job)
 
 
-def write_stream(picture: Bands, job: Job) -> None:
+def write_stream(picture: Bands, job: Job, facts: Facts | None = None) -> None:
     """Write the RAW and, where asked for, the reliability map (255 = reliable): both or neither.
+
+    A DNG carries over `facts`, what the photograph's file says of itself.
 
     Raises:
         InputError: a path cannot be written, or the picture is too small for a DNG.
@@ -87,7 +98,10 @@ def write_stream(picture: Bands, job: Job) -> None:
             if job.reliability is not None:
                 raw = _with_map(picture, stack.enter_context(atomic_file(job.reliability)))
             temporary = stack.enter_context(atomic_file(job.out))
-            _WRITERS[job.file_format](temporary, picture, raw)
+            if job.file_format == "dng":
+                _write_dng(temporary, picture, raw, job.cfa, facts or Facts())
+            else:
+                _WRITERS[job.file_format](temporary, picture, raw)
             for _ in raw:  # to its end: the map is closed there
                 raise ValueError("rows beyond the picture's height")
     except OSError as error:
@@ -108,6 +122,9 @@ class _Done:
 
     def neutral(self) -> np.ndarray:
         return self._result.neutral
+
+    def preview(self) -> np.ndarray:
+        return rendered_preview(self._result.raw, self.color_matrix, self._result.neutral)
 
 
 def _with_map(picture: Bands, path: Path) -> Iterator[np.ndarray]:
@@ -164,9 +181,10 @@ def _check_writable(path: Path) -> None:
         raise InputError(f"{path}: cannot be written (no permission in {existing}); choose another place")
 
 
-def _write_dng(path: Path, picture: Bands, raw: Iterator[np.ndarray]) -> None:
-    write_dng_rows(path, quantised(raw), picture.height, picture.width, picture.color_matrix, picture.camera)
+def _write_dng(path: Path, picture: Bands, raw: Iterator[np.ndarray], cfa: str | None, facts: Facts) -> None:
+    header = DngHeader(picture.camera, picture.color_matrix, picture.preview(), cfa, facts)
+    write_dng_rows(path, quantised(raw), picture.height, picture.width, header)
     write_neutral(path, picture.neutral())
 
 
-_WRITERS = {"dng": _write_dng, "tiff": write_tiff, "npy": write_npy}
+_WRITERS = {"tiff": write_tiff, "npy": write_npy}

@@ -13,6 +13,7 @@ from types import TracebackType
 import numpy as np
 from priorraw.errors import InputError
 
+from priorraw_edge.runtime.exif import Facts
 from priorraw_edge.runtime.hint import Hint
 from priorraw_edge.runtime.source import SpoolLayout, SpoolSource
 
@@ -23,6 +24,7 @@ class Spooled:
 
     source: SpoolSource
     notes: list[str]  # what was decided about this file, a plain line each
+    facts: Facts  # what the file says of how it was taken
     hint: Hint | None  # where it was asked for
     hint_note: str | None
 
@@ -80,6 +82,7 @@ class Spool:
         return Spooled(
             source=SpoolSource(self._file, SpoolLayout(**answer["layout"])),
             notes=answer["notes"],
+            facts=Facts.from_json(answer["facts"]),
             hint=Hint(np.array(told["gains"]), told["source"], told["camera"]) if told else None,
             hint_note=answer["hint_note"],
         )

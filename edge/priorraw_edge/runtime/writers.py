@@ -30,6 +30,9 @@ class Bands(Protocol):
     def neutral(self) -> np.ndarray:
         """(3,) response to white, largest 1; known after the last band."""
 
+    def preview(self) -> np.ndarray:
+        """(h, w, 3) uint8 sRGB, 1024 pixels long at most."""
+
 
 def quantised(raw: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
     """Rows (n, W, 3) float32 to rows uint16, a few at a time."""
