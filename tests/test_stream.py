@@ -93,7 +93,7 @@ def test_every_format_holds_the_bytes_of_the_whole_picture(cli, tmp_path, file_f
 
 
 def written_at_once(path, file_format: str, whole: Reconstruction) -> None:
-    """The libraries' own writers, with the whole picture in hand."""
+    """The libraries' own writers, with the whole picture in hand; a DNG in one part (test_dng reads it back)."""
     if file_format == "npy":
         with path.open("wb") as file:
             np.save(file, whole.raw)
@@ -104,11 +104,10 @@ def written_at_once(path, file_format: str, whole: Reconstruction) -> None:
         text = f"linear raw-RGB of camera sony-imx135, 65535 = white level; AsShotNeutral {neutral}"
         options |= {"photometric": "rgb", "description": text}
     else:
-        tags = dng._tags(whole.color_matrix, whole.neutral, whole.camera)
-        options |= {"photometric": dng.LINEAR_RAW, "planarconfig": "contig", "byteorder": "<", "extratags": tags}
-        if whole.raw.shape[1] >= 256:
-            lossless = {"lossless": True, "bitspersample": 16}
-            options |= {"tile": (256, 256), "compression": "jpeg", "compressionargs": lossless}
+        header = dng.DngHeader(whole.camera, whole.color_matrix, whole.preview)
+        dng.write_dng_rows(path, iter([isp.quantise(whole.raw, 16)]), *whole.raw.shape[:2], header)
+        dng.write_neutral(path, whole.neutral)
+        return
     tifffile.imwrite(path, isp.quantise(whole.raw, 16), **options)
 
 

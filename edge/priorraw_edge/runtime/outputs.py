@@ -11,7 +11,7 @@ from priorraw import isp
 from priorraw.errors import InputError
 from priorraw.files import atomic_file
 
-from priorraw_edge.runtime.dng import DngHeader, check_dng_size, rendered_preview, write_dng_rows, write_neutral
+from priorraw_edge.runtime.dng import DngHeader, check_dng_size, write_dng_rows, write_neutral
 from priorraw_edge.runtime.exif import Facts
 from priorraw_edge.runtime.reconstruct import Reconstruction
 from priorraw_edge.runtime.stream import Band
@@ -124,7 +124,7 @@ class _Done:
         return self._result.neutral
 
     def preview(self) -> np.ndarray:
-        return rendered_preview(self._result.raw, self.color_matrix, self._result.neutral)
+        return self._result.preview
 
 
 def _with_map(picture: Bands, path: Path) -> Iterator[np.ndarray]:

@@ -16,6 +16,7 @@ class Reconstruction:
     neutral: np.ndarray  # (3,) the sensor's response to white, largest 1: DNG's AsShotNeutral; the known one if given
     camera: str
     color_matrix: np.ndarray  # (3, 3) XYZ (D65) to camera
+    preview: np.ndarray  # (h, w, 3) uint8: the sRGB picture, small
 
 
 def reconstruct(
@@ -41,4 +42,4 @@ def reconstruct(
         rows = slice(y, y + len(band.raw))
         raw[rows], reliability[rows] = band.raw, band.reliability
         y = rows.stop
-    return Reconstruction(raw, reliability, stream.neutral(), engine.camera, engine.color_matrix)
+    return Reconstruction(raw, reliability, stream.neutral(), engine.camera, engine.color_matrix, stream.preview())
