@@ -39,16 +39,23 @@ class Engine(Protocol):
 
 
 def open_engine(
-    camera: str | None = None, *, bundle: Path | None = None, assets: Path | None = None, threads: int | None = None
+    camera: str | None = None,
+    *,
+    bundle: Path | None = None,
+    assets: Path | None = None,
+    bank: Path | None = None,
+    threads: int | None = None,
 ) -> Engine:
     """The engine of a camera: a bundle, or PyTorch with the assets in a folder (by default the shipped ones).
+
+    `bank` is a bank.safetensors of one's own (`priorraw-edge bank build`), used in place of a camera's there.
 
     `threads` compute a tile together (by default as many as the library chooses: one a core). Tiles run one after
     the other: ExecuTorch keeps Python's lock while it runs, and a second process would take the memory of a second
     PyTorch.
 
     Raises:
-        InputError: unknown camera, a bundle without its bank, damaged files.
+        InputError: unknown camera, a bundle without its bank, a bank made with another encoder, damaged files.
     """
     if bundle is None:
         import torch
@@ -56,12 +63,51 @@ def open_engine(
 
         if threads is not None:
             torch.set_num_threads(threads)
-        return EagerEngine(load_assets(camera or DEFAULT_CAMERA, assets))
+        if bank is not None:
+            camera = known_cameras(assets=assets)[0]  # any: its bank gives way
+        prior = load_assets(camera or DEFAULT_CAMERA, assets)
+        return EagerEngine(prior if bank is None else _with_bank(prior, bank))
     from priorraw_edge.runtime.executorch import set_threads
 
     if threads is not None:
         set_threads(threads)
-    return BundleEngine(bundle, camera)
+    engine = BundleEngine(bundle, camera)
+    if bank is not None:
+        engine.use_bank(bank)
+    return engine
+
+
+def known_cameras(bundle: Path | None = None, assets: Path | None = None) -> list[str]:
+    """The cameras that a bundle, an asset folder or, without either, the shipped assets hold banks of.
+
+    Raises:
+        InputError: no bundle, or no assets.
+    """
+    if bundle is not None:
+        banks = _read_manifest(bundle).get("banks")
+        return sorted(banks) if isinstance(banks, dict) else []
+    from priorraw.assets import cameras_in, shipped_assets
+
+    cameras = cameras_in(assets or shipped_assets())
+    if not cameras:
+        raise InputError(f"{assets}: no such asset folder; leave out --assets to use the shipped ones")
+    return cameras
+
+
+def _with_bank(prior: "Prior", path: Path) -> "Prior":
+    from dataclasses import replace
+
+    from priorraw.bank import Bank
+    from priorraw.files import sha256
+
+    bank = Bank.load(path)
+    _check_encoder(path, bank.info.encoder_sha256, prior.encoder_sha256)
+    return replace(prior, bank=bank, camera=bank.info.camera, bank_sha256=sha256(path), psnr=None)
+
+
+def _check_encoder(path: Path, made_with: str, ours: object) -> None:
+    if made_with != ours:
+        raise InputError(f"{path}: was built with another encoder than this model's; build it again with this one")
 
 
 def to_nchw(picture: np.ndarray) -> np.ndarray:
@@ -184,6 +230,26 @@ class BundleEngine:
             tensors.append(torch.from_numpy(np.ascontiguousarray(value, dtype=np.float32)))
         # Copied: the runtime writes the next result into the same memory.
         return [output.numpy().copy() for output in self._programs[program](tensors)]
+
+    def use_bank(self, path: Path) -> None:
+        """Take a bank.safetensors of `priorraw-edge bank build` in place of the bundle's.
+
+        Raises:
+            InputError: no bank, made with another encoder, or of another number of entries than the programs take.
+        """
+        from priorraw.bank import Bank
+
+        bank = Bank.load(path)
+        _check_encoder(path, bank.info.encoder_sha256, self.manifest.get("encoder_sha256"))
+        tensors = dict(zip(BANK_TENSORS, (tensor.numpy() for tensor in bank.tensors()), strict=True))
+        taken = {name: shape for name, shape in self._inputs["scene"] if name in BANK_TENSORS}
+        if any(tensors[name].shape != shape for name, shape in taken.items()):
+            raise InputError(
+                f"{path}: has {bank.info.K} entries, {self.folder} takes {taken['keys'][0]}; build it with --entries "
+                f"{taken['keys'][0]}"
+            )
+        self._bank = tensors
+        self.camera, self.color_matrix = bank.info.camera, np.array(bank.info.color_matrix).reshape(3, 3)
 
     def _load_bank(self) -> dict[str, np.ndarray]:
         from safetensors import SafetensorError

@@ -12,6 +12,7 @@ SPACES = {b"GRAY": 1, b"RGB ": 3, b"CMYK": 4}  # ICC header bytes 16 to 20 (ICC.
 LCMS_NAMES = {1: "gray", 3: "rgb", 4: "cmyk"}
 RELATIVE_COLORIMETRIC = 1
 BLACK_POINT_COMPENSATION = 0x2000
+WIDER = 0.05  # how far beyond sRGB's range a profile's colours reach before it is called wide
 SAME_AS_SRGB = 1 / 255  # largest difference, over a lattice of colours, at which a profile is taken as sRGB
 
 
@@ -48,7 +49,10 @@ def conversion(dtype: np.dtype, channels: int, icc: bytes | None) -> tuple[Conve
     def convert(samples: np.ndarray) -> np.ndarray:
         return _transform(np.repeat(samples, 3, axis=2) if space != channels else samples, icc)
 
-    return convert, False, ("colour profile converted to sRGB",)
+    note = "colour profile converted to sRGB"
+    if space == 3 and _is_wide(icc):
+        note += ", which it is wider than: colours outside are cut, and the RAW of them is a guess"
+    return convert, False, (note,)
 
 
 def adobe_rgb_profile() -> bytes:
@@ -59,9 +63,14 @@ def adobe_rgb_profile() -> bytes:
 
 
 def _transform(samples: np.ndarray, icc: bytes) -> np.ndarray:
+    converted = _unclipped(samples, icc)
+    return np.clip(converted, 0, 1, out=converted)
+
+
+def _unclipped(samples: np.ndarray, icc: bytes) -> np.ndarray:
     import imagecodecs
 
-    converted = imagecodecs.cms_transform(
+    return imagecodecs.cms_transform(
         np.ascontiguousarray(samples if samples.shape[2] > 1 else samples[..., 0]),
         icc,
         imagecodecs.cms_profile("srgb"),
@@ -71,12 +80,21 @@ def _transform(samples: np.ndarray, icc: bytes) -> np.ndarray:
         intent=RELATIVE_COLORIMETRIC,
         flags=BLACK_POINT_COMPENSATION,
     )
-    return np.clip(converted, 0, 1, out=converted)
+
+
+def _is_wide(icc: bytes) -> bool:
+    converted = _unclipped(_lattice(), icc)
+    return bool(converted.min() < -WIDER or converted.max() > 1 + WIDER)
+
+
+def _lattice() -> np.ndarray:
+    """(1, 729, 3) float32: colours of the whole RGB cube."""
+    steps = np.linspace(0, 1, 9, dtype=np.float32)
+    return np.stack(np.meshgrid(steps, steps, steps), axis=-1).reshape(1, -1, 3)
 
 
 def _is_srgb(icc: bytes) -> bool:
-    steps = np.linspace(0, 1, 9, dtype=np.float32)
-    lattice = np.stack(np.meshgrid(steps, steps, steps), axis=-1).reshape(1, -1, 3)
+    lattice = _lattice()
     return bool(np.abs(_transform(lattice, icc) - lattice).max() <= SAME_AS_SRGB)
 
 
