@@ -150,7 +150,7 @@ def reference_groups(model: PriorRAW, files: Sequence[TrainingPicture], K: int, 
 
     An entry takes as many pixels as there are for one, 25 at most.
     """
-    each = int(np.clip(ENOUGH_PIXELS // (THUMBNAIL**2 // 4 * len(files)), 2, MOST_VIEWS))
+    each = int(np.clip(ENOUGH_PIXELS // (THUMBNAIL**2 // 4 * len(files)), 1, MOST_VIEWS))
     owner: list[int] = []
 
     def reference_views() -> Iterator[TrainingPicture]:

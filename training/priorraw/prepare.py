@@ -13,7 +13,7 @@ from priorraw.dataset import FORMAT, MARKER, PairDataset, mask_of, write_png
 from priorraw.errors import InputError
 from priorraw.files import atomic_folder, read_json, sha256, write_json
 from priorraw.progress import say, track
-from priorraw.sources import Scene, Source, open_source
+from priorraw.sources import CameraJpegs, Scene, Source, open_source
 from priorraw.splits import assign, follow, thumbnail
 
 KINDS = ("raw", "srgb")
@@ -28,6 +28,7 @@ class Summary:
     pairs: dict[str, int]  # per split
     matched: int  # scenes that follow another dataset's split
     skipped: list[str]  # one line per source or scene left out
+    closed_form_psnr: float | None = None  # dB, of the camera's JPEGs undone by the software ISP's inverse
 
 
 def prepare(
@@ -45,6 +46,7 @@ def prepare(
     white: float | None = None,
     skip_bad: bool = False,
     binned: bool = False,
+    camera_srgb: bool = False,
 ) -> Summary:
     """Write the pair dataset `out` from camera files, packs and PNG folders (see `priorraw.sources`).
 
@@ -57,10 +59,15 @@ def prepare(
         black, white: levels of packs and PNG folders in counts, 0 and 65535 by default.
         skip_bad: leave out what cannot be read and say so; otherwise the first such thing ends it all.
         binned: read camera files at half the size, without demosaic: far less memory.
+        camera_srgb: the sRGB is the camera's own JPEG and the raw-RGB is resampled to its pixels (`camera_jpeg`);
+            camera files only, 8 bits.
 
     Raises:
         InputError: a source cannot be used, cameras differ, nothing is left; `out` is then as it was.
     """
+    if camera_srgb and srgb_bits != 8:
+        raise InputError("--srgb camera: a JPEG holds 8 bits; leave out --srgb-bits")
+    jpegs = CameraJpegs(size) if camera_srgb else None
     skipped: list[str] = []
     others = [_dataset_thumbnails(folder, splits) for folder in like]
     images: dict[str, dict[str, Any]] = {}
@@ -69,7 +76,7 @@ def prepare(
     with atomic_folder(out, MARKER) as folder:
         # Splits are drawn at the end, when it is known which scenes are good.
         pending = _make_split(folder, ".pending")
-        for scene in _walk(sources, black, white, color_matrix, skip_bad, skipped, binned):
+        for scene in _walk(sources, black, white, color_matrix, skip_bad, skipped, binned, jpegs):
             own = _camera_of(scene, camera, color_matrix)
             first = first or own
             _check_same_camera(own, first)
@@ -81,6 +88,7 @@ def prepare(
                 "source": scene.source,
                 "raw_sha256": _write(pending / "raw" / f"{scene.name}.png", raw),
                 "srgb_sha256": _write(pending / "srgb" / f"{scene.name}.png", srgb),
+                **scene.facts,
             }
             if others:
                 gains = isp.gains_from_illuminant(scene.illuminant)
@@ -103,18 +111,21 @@ def prepare(
             "black_level": first.black,
             "white_level": first.white,
             "srgb_bits": srgb_bits,
-            "isp": {"tone_shoulder": isp.TONE_SHOULDER},
+            "isp": {"tone_shoulder": isp.TONE_SHOULDER} if jpegs is None else None,  # None: the camera's own
             "seed": seed,
             "splits": splits,
             "images": images,
         }
         write_json(folder / MARKER, meta)
     pairs = {split: sum(s == split for s in split_of.values()) for split in splits}
-    return Summary(out, first.name, pairs, len(followed), skipped)
+    gaps = [image["closed_form_psnr"] for image in images.values() if "closed_form_psnr" in image]
+    return Summary(out, first.name, pairs, len(followed), skipped, float(np.mean(gaps)) if gaps else None)
 
 
 def _pair(scene: Scene, matrix: np.ndarray, size: int | None, srgb_bits: int) -> tuple[np.ndarray, np.ndarray]:
-    """uint16 raw-RGB and the sRGB codes that the software ISP makes of it. Masked pixels come out 0 in both."""
+    """uint16 raw-RGB, and its sRGB codes: the camera's, or what the software ISP makes of it, masked pixels 0."""
+    if scene.srgb is not None:
+        return isp.quantise(scene.raw, 16), scene.srgb
     codes = isp.quantise(shrink(scene.raw, size), 16)
     if not codes.any():
         raise InputError(f"{scene.source}: {scene.name!r} has no unmasked pixel left at --size {size}")
@@ -179,6 +190,7 @@ def _walk(
     skip_bad: bool,
     skipped: list[str],
     binned: bool,
+    jpegs: CameraJpegs | None,
 ) -> Iterator[Scene]:
     """All usable scenes of all sources, with progress. What is bad ends it, or is named and passed over."""
 
@@ -191,7 +203,7 @@ def _walk(
     opened: list[Source] = []
     for path in paths:
         try:
-            opened.append(open_source(path, black, white, color_matrix, binned=binned))
+            opened.append(open_source(path, black, white, color_matrix, binned=binned, jpegs=jpegs))
         except InputError as error:
             bad(error)
     scenes = (scene for source in opened for scene in source.scenes())

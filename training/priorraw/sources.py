@@ -5,12 +5,13 @@ import json
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
 
+from priorraw.camera_jpeg import rendered_by_camera
 from priorraw.dataset import read_png
 from priorraw.errors import InputError
 from priorraw.isp import normalise_levels
@@ -29,6 +30,15 @@ class Scene:
     white: float
     camera: str | None = None  # what a camera file says of itself; None for packs and PNG folders
     color_matrix: np.ndarray | None = None  # (3, 3) XYZ (D65) to camera, likewise
+    srgb: np.ndarray | None = None  # (H, W, 3) uint8 as the camera rendered it; None: the software ISP is to
+    facts: dict[str, Any] = field(default_factory=dict)  # how the two were aligned
+
+
+@dataclass(frozen=True)
+class CameraJpegs:
+    """Camera files are to be paired with the camera's own JPEGs, shrunk to a long side of `size`."""
+
+    size: int | None = None
 
 
 @dataclass(frozen=True)
@@ -49,11 +59,13 @@ def open_source(
     color_matrix: np.ndarray | None = None,
     *,
     binned: bool = False,
+    jpegs: CameraJpegs | None = None,
 ) -> Source:
     """Recognise what `path` is: a pack, a camera file, a folder of either camera files or PNG.
 
     `black` and `white` are the levels of packs and PNG folders (0 and 65535); `color_matrix` (3, 3) stands in
-    for that of camera files; `binned` reads these at half the size (`raw_io.read_camera_file`).
+    for that of camera files; `binned` reads these at half the size (`raw_io.read_camera_file`); `jpegs` pairs them
+    with the camera's own rendering (`camera_jpeg`), which no other source has.
 
     Raises:
         InputError: the path is missing, or is nothing that can be read.
@@ -63,30 +75,50 @@ def open_source(
     levels = (0.0 if black is None else black, 65535.0 if white is None else white)
     if not 0 <= levels[0] < levels[1] <= 65535:
         raise InputError(f"--black-level {levels[0]:g}, --white-level {levels[1]:g}: need 0 <= black < white <= 65535")
+    if jpegs and (path.suffix.lower() == ".npz" or (path.is_dir() and not _camera_files_in(path))):
+        raise InputError(f"{path}: holds no camera files, and so no camera's JPEGs; leave out --srgb")
     if path.suffix.lower() == ".npz":
         return _pack(path, *levels)
-    shots = sorted(p for p in path.iterdir() if p.suffix.lower() in EXTENSIONS) if path.is_dir() else [path]
+    shots = _camera_files_in(path) if path.is_dir() else [path]
     if shots:
         if (black, white) != (None, None):
             raise InputError(f"{path}: camera files carry their own levels; leave out --black-level, --white-level")
-        return _camera_files(shots, color_matrix, binned)
+        return _camera_files(shots, color_matrix, binned, jpegs)
     if any(path.glob("*.png")):
         return _png_folder(path, *levels)
     raise InputError(f"{path}: holds neither camera files nor .png pictures")
 
 
-def _camera_files(paths: list[Path], color_matrix: np.ndarray | None, binned: bool) -> Source:
+def _camera_files_in(folder: Path) -> list[Path]:
+    return sorted(p for p in folder.iterdir() if p.suffix.lower() in EXTENSIONS)
+
+
+def _camera_files(
+    paths: list[Path], color_matrix: np.ndarray | None, binned: bool, jpegs: CameraJpegs | None
+) -> Source:
     """Camera files, one scene each, named as the file."""
 
     def scenes() -> Iterator[Scene | InputError]:
         for path in paths:
             try:
                 shot = read_camera_file(path, color_matrix, binned=binned)
+                rendered = rendered_by_camera(path, shot, jpegs.size) if jpegs else None
             except InputError as error:
                 yield error
                 continue
-            levels = (path.name, shot.black, shot.white)
-            yield _checked(Scene(path.stem, shot.raw, shot.illuminant, *levels, shot.camera, shot.color_matrix), path)
+            scene = Scene(
+                path.stem,
+                rendered.raw if rendered else shot.raw,
+                shot.illuminant,
+                path.name,
+                shot.black,
+                shot.white,
+                shot.camera,
+                shot.color_matrix,
+                rendered.srgb if rendered else None,
+                rendered.facts if rendered else {},
+            )
+            yield _checked(scene, path)
 
     return Source(len(paths), scenes)
 

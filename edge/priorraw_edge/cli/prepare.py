@@ -13,6 +13,13 @@ import click
 @click.option("--split", default="train=0.7,val=0.1,test=0.2", show_default=True, help="Shares, or one name.")
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0), help="Draws the splits.")
 @click.option("--size", type=click.IntRange(min=1), help="Shrink so that the long side is at most this.")
+@click.option(
+    "--srgb",
+    type=click.Choice(["isp", "camera"]),
+    default="isp",
+    show_default=True,
+    help="Our software ISP, or the camera's own JPEG beside or inside each camera file.",
+)
 @click.option("--srgb-bits", type=click.Choice(["8", "16"]), default="8", show_default=True)
 @click.option(
     "--like",
@@ -32,6 +39,7 @@ def command(
     split: str,
     seed: int,
     size: int | None,
+    srgb: str,
     srgb_bits: str,
     like: tuple[Path, ...],
     skip_bad: bool,
@@ -45,6 +53,9 @@ def command(
     A SOURCE is a camera file or a folder of them, a pack (.npz with raw, illuminant, name), or a folder of
     16-bit linear PNG with illuminants in NAME.json or in csv files. SimpleCube++ needs --black-level 2048
     --white-level 16383.
+
+    With --srgb camera the raw-RGB is resampled to the pixels of the camera's JPEG: NAME.jpg beside the camera file,
+    else the preview inside. Turn, crop, scale and shift are estimated; what does not fit is refused.
     """
     from priorraw.cameras import parse_color_matrix
     from priorraw.prepare import prepare
@@ -63,6 +74,7 @@ def command(
         black=black_level,
         white=white_level,
         skip_bad=skip_bad,
+        camera_srgb=srgb == "camera",
     )
     if as_json:
         fields = {
@@ -72,9 +84,13 @@ def command(
             "matched": summary.matched,
             "skipped": summary.skipped,
         }
+        if summary.closed_form_psnr is not None:
+            fields["closed_form_psnr"] = summary.closed_form_psnr
         click.echo(json.dumps(fields, indent=2))
         return
     counts = ", ".join(f"{n} {name}" for name, n in summary.pairs.items())
     followed = f", {summary.matched} scenes matched to --like" if like else ""
     skipped = f", {len(summary.skipped)} skipped" if summary.skipped else ""
     click.echo(f"{summary.folder}: {summary.camera}, pairs: {counts}{followed}{skipped}")
+    if summary.closed_form_psnr is not None:
+        click.echo(f"the camera's rendering is not ours: undone by ours, {summary.closed_form_psnr:.1f} dB")
