@@ -1,8 +1,8 @@
 """Lay one picture over another of the same shot: turn, crop, scale and sub-pixel shift, estimated and checked.
 
 Coarse: normalised cross correlation of thumbnails over turns, scales and shifts. Fine: phase correlation of patches
-all over the picture (Kuglin and Hines 1975, sub-pixel peak by its centroid), an affine map fitted to their shifts,
-three times. What single patches are off from the map tells how well a plain map fits: a camera that straightens its
+all over the picture (Kuglin and Hines 1975, sub-pixel peak by its centroid), a map fitted to their shifts, a few
+times. What single patches are off from the map tells how well a plain map fits: a camera that straightens its
 lens in the JPEG alone shows there.
 """
 
@@ -20,6 +20,7 @@ GRID = 12  # patches along the long side
 ROUNDS = 4
 LEAST_RESPONSE = 0.03  # of phase correlation; flat patches have none
 LEAST_PATCHES = 12
+AFFINE_GAIN = 0.7  # of the residual that must be left for a turned or sheared map to be believed
 FINEST = 2400  # long side of the picture at which patches are compared
 
 
@@ -56,20 +57,19 @@ def align(picture: np.ndarray, guide: np.ndarray) -> Alignment:
 def resample(source: np.ndarray, matrix: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """(H, W, C) linear values at the pixels of a picture of `size` (height, width), `matrix` as of `Alignment`.
 
-    A coarser grid takes area means first, so that nothing aliases. Outside of the source: 0.
+    A coarser grid takes means of n x n finer ones, so that nothing aliases. Outside of the source: 0.
     """
     scale = float(np.sqrt(abs(np.linalg.det(matrix[:, :2]))))
-    if scale > 1:
-        H, W = source.shape[:2]
-        small = (max(1, round(W / scale)), max(1, round(H / scale)))
-        source = cv2.resize(source, small, interpolation=cv2.INTER_AREA)
-        matrix = _rescaled(matrix, to=(small[0] / W, small[1] / H))
+    n = max(1, int(np.ceil(scale - 0.01)))
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    return cv2.warpAffine(source, matrix, size[::-1], flags=flags, borderMode=cv2.BORDER_CONSTANT)
+    fine = cv2.warpAffine(
+        source, _rescaled(matrix, of=(n, n)), (size[1] * n, size[0] * n), flags=flags, borderMode=cv2.BORDER_CONSTANT
+    )
+    return fine if n == 1 else cv2.resize(fine, size[::-1], interpolation=cv2.INTER_AREA)
 
 
 def covered(matrix: np.ndarray, size: tuple[int, int], guide: tuple[int, int]) -> tuple[slice, slice]:
-    """The largest part (rows, columns) of a picture of `size` that lies on the guide whole, for maps that turn little."""
+    """The largest part (rows, columns) of a picture of `size` that lies on the guide; the map turns little."""
     H, W = size
     y, x = np.mgrid[0:H, 0:W].astype(np.float32)
     gx = matrix[0, 0] * x + matrix[0, 1] * y + matrix[0, 2]
@@ -152,19 +152,35 @@ def _patch_shifts(picture: np.ndarray, guide: np.ndarray, matrix: np.ndarray) ->
 
 
 def _refit(matrix: np.ndarray, points: np.ndarray, shifts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The affine map after the shifts, fitted robustly, and how far (n,) each patch is off it."""
-    ones = np.column_stack([points, np.ones(len(points))])
+    """The map after the shifts, fitted robustly, and how far (n,) each patch is off it, in pixels of the picture.
+
+    One scale and a shift; an affine map only where that explains much more.
+    """
+    n, zeros, ones = len(points), np.zeros(len(points)), np.ones(len(points))
     # A patch of the picture at p shows what the guide shows at the map of p + shift.
-    target = np.column_stack([points + shifts, np.ones(len(points))]) @ matrix.T
-    weight = np.ones(len(points))
-    for _ in range(20):
-        root = np.sqrt(weight)[:, None]
-        fitted = np.linalg.lstsq(root * ones, root * target, rcond=None)[0].T
-        distance = np.linalg.norm(ones @ fitted.T - target, axis=1)
-        width = 1.5 * np.median(distance) + 1e-3
-        weight = 1 / (1 + np.square(distance / width))  # Cauchy
-    scale = float(np.sqrt(abs(np.linalg.det(fitted[:, :2]))))
+    target = (np.column_stack([points + shifts, ones]) @ matrix.T).T.ravel()  # all x, then all y
+    x, y = points.T
+    plain = np.vstack([np.column_stack([x, ones, zeros]), np.column_stack([y, zeros, ones])])
+    affine = np.vstack(
+        [np.column_stack([x, y, ones, zeros, zeros, zeros]), np.column_stack([zeros, zeros, zeros, x, y, ones])]
+    )
+    (scale, left, top), distance = _robust(plain, target, n)
+    values, bent = _robust(affine, target, n)
+    fitted = np.array([[scale, 0, left], [0, scale, top]])
+    if np.median(bent) < AFFINE_GAIN * np.median(distance):
+        fitted, distance = values.reshape(2, 3), bent
     return fitted, distance / scale
+
+
+def _robust(design: np.ndarray, target: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
+    """Least squares with Cauchy weights by point; the rows are n x-coordinates, then n y-coordinates."""
+    weight = np.ones(n)
+    for _ in range(20):
+        root = np.sqrt(np.tile(weight, 2))
+        values = np.linalg.lstsq(root[:, None] * design, root * target, rcond=None)[0]
+        distance = np.hypot(*(design @ values - target).reshape(2, n))
+        weight = 1 / (1 + np.square(distance / (1.5 * np.median(distance) + 1e-3)))
+    return values, distance
 
 
 def _correlation(picture: np.ndarray, guide: np.ndarray, matrix: np.ndarray) -> float:
