@@ -10,6 +10,7 @@ import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -178,7 +179,7 @@ def _carried(tiff: Block, tags: dict[int, Entry], wanted: dict[int, tuple[int, i
         if code in tags:
             try:
                 found.append((code, kind, *_value(tiff, code, tags[code], kind, count)))
-            except (ValueError, struct.error):
+            except (ValueError, OverflowError, struct.error):
                 continue
     return tuple(found)
 
@@ -191,11 +192,20 @@ def _value(tiff: Block, code: int, entry: Entry, kind: int, count: int) -> tuple
             raise ValueError(f"no text for tag {code}")
         text.decode()  # raises on what is no UTF-8
         return len(text), text
-    values = tiff.integers(entry)
-    pair = 2 if kind in (RATIONAL, SRATIONAL) else 1
-    if (entry.kind in RATIONALS) != (pair == 2) or len(values) not in ((count * pair,) if count else (1, 2, 3)):
+    rational = kind in (RATIONAL, SRATIONAL)
+    values = _pairs(tiff, entry) if rational else tiff.integers(entry)
+    number = len(values) // (2 if rational else 1)
+    if (entry.kind in RATIONALS and not rational) or (number != count if count else number not in (1, 2, 3)):
         raise ValueError(f"{entry.count} values of type {entry.kind} for tag {code}")
-    return len(values) // pair, struct.pack(f"<{len(values)}{PACKING[kind]}", *values)
+    return number, struct.pack(f"<{len(values)}{PACKING[kind]}", *values)
+
+
+def _pairs(tiff: Block, entry: Entry) -> list[int]:
+    """Numerators and denominators, of numbers of any type: some programs write whole or floating-point ones."""
+    if entry.kind in RATIONALS:
+        return tiff.integers(entry)
+    fractions = [Fraction(value).limit_denominator(1_000_000) for value in tiff.values(entry)]  # raises on infinity
+    return [n for fraction in fractions for n in (fraction.numerator, fraction.denominator)]
 
 
 def _is_date(text: bytes) -> bool:
