@@ -28,6 +28,19 @@ def test_a_known_mosaic_comes_back(tmp_path, cfa, pattern):
     np.testing.assert_allclose(shot.color_matrix, np.reshape(D65_MATRIX, (3, 3)) / 10_000, atol=1e-6)
 
 
+@pytest.mark.parametrize("pattern", ["RGGB", "BGGR", "GRBG", "GBRG"])
+def test_binned_a_block_becomes_a_pixel(tmp_path, cfa, pattern):
+    path = tmp_path / "a.dng"
+    write_dng(path, cfa[:-1], pattern, black=256, white=4095)  # an odd height: the last row is left out
+    shot = read_camera_file(path, binned=True)
+    level = np.clip((cfa[:94] - 256.0) / (4095 - 256), 0, 1)
+    assert shot.raw.shape == (47, 64, 3) and shot.raw.dtype == np.float32
+    for y, x in ((0, 0), (3, 5), (46, 63)):
+        block = level[2 * y : 2 * y + 2, 2 * x : 2 * x + 2].ravel()
+        expected = [np.mean([v for v, letter in zip(block, pattern, strict=True) if letter == c]) for c in "RGB"]
+        np.testing.assert_allclose(shot.raw[y, x], expected, atol=1e-6)
+
+
 @pytest.mark.parametrize("neutral", [(5000, 10_000, 6000), (10_000, 20_000, 12_000), (2500, 5000, 3000)])
 def test_the_scale_of_as_shot_neutral_does_not_matter(tmp_path, cfa, neutral):
     write_dng(tmp_path / "a.dng", cfa, neutral=neutral)

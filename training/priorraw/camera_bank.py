@@ -2,7 +2,7 @@
 
 import tempfile
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -52,6 +52,7 @@ class CameraBank:
     bank: Bank
     files: list[FileScore]
     warnings: list[str]
+    skipped: list[str] = field(default_factory=list)  # one line per file that could not be read
 
     def mean(self, figure: str) -> float | None:
         """Mean over the files of a figure of `FileScore`; None where it was not measured."""
@@ -101,7 +102,8 @@ def bank_of_raws(
         shots = PairDataset.open(made.folder, "train")
         if shots.camera == "unknown":
             raise InputError(f"{raws[0]}: the files do not say which camera they are from; pass --camera")
-        return bank_from_files(model, shots, encoder_sha256, K=K, seed=seed, adapted=adapted)
+        built = bank_from_files(model, shots, encoder_sha256, K=K, seed=seed, adapted=adapted)
+        return replace(built, skipped=made.skipped)
 
 
 def bank_from_files(
@@ -246,4 +248,5 @@ def report(built: CameraBank) -> dict:
         "expected": {figure: built.mean(figure) for figure in figures},
         "files": [asdict(score) for score in built.files],
         "warnings": built.warnings,
+        "skipped": built.skipped,
     }
