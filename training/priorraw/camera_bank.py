@@ -232,7 +232,7 @@ def _try_adapted(
         inside = fold == part
         start = torch.from_numpy(few_files_vector(lights[~inside], shots.color_matrix))
         vector = adapt(model, start, lookups.without(torch.from_numpy(inside)), info.seed)
-        for i in np.flatnonzero(inside):
+        for i in np.flatnonzero(inside).tolist():
             bank = _bank(groups, replace(info, camera_vector=vector.tolist()), i)
             raw, srgb = shots.pair(i)
             rebuilt, _ = Prior(model, bank, shots.camera, "", "", "")(srgb)

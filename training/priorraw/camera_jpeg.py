@@ -24,6 +24,7 @@ SUFFIXES = (".jpg", ".jpeg")
 LEAST_CORRELATION = 0.8
 MOST_RESIDUAL = 1.0  # pixels of the JPEG
 LEAST_SIDE = 64
+EXIF_IFD, COLOR_SPACE = 0x8769, 0xA001
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,7 @@ def find_jpeg(path: Path) -> tuple[Path, bytes]:
         raise InputError(
             f"{path}: has no JPEG inside and none beside it; put {path.stem}.jpg there, or leave out --srgb"
         )
-    return path, preview.data
+    return path, bytes(preview.data)
 
 
 def decode_jpeg(path: Path, data: bytes) -> np.ndarray:
@@ -114,11 +115,12 @@ def decode_jpeg(path: Path, data: bytes) -> np.ndarray:
                 raise InputError(f"{path}: is a JPEG in {image.mode}, not in colour; leave it out")
             image.load()
             profile = image.info.get("icc_profile")
-            interoperability = image.getexif().get_ifd(0x8769).get(0xA001)
+            color_space = image.getexif().get_ifd(EXIF_IFD).get(COLOR_SPACE)
             if profile:
                 srgb = ImageCms.createProfile("sRGB")
-                image = ImageCms.profileToProfile(image, ImageCms.ImageCmsProfile(io.BytesIO(profile)), srgb)
-            elif interoperability not in (None, 1):  # EXIF ColorSpace: 1 is sRGB
+                own = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+                return np.asarray(ImageCms.profileToProfile(image, own, srgb))
+            if color_space not in (None, 1):  # 1 is sRGB
                 raise InputError(f"{path}: is not in sRGB and carries no profile; set the camera to sRGB")
             return np.asarray(image)
     except (OSError, ValueError, SyntaxError, ImageCms.PyCMSError) as error:

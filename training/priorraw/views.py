@@ -33,7 +33,8 @@ def views(picture: TrainingPicture, count: int) -> Iterator[TrainingPicture]:
         valid = (valid == 1).float()  # a pixel that takes in any masked one is masked
         thumbnail = picture.thumbnail if share == 1 else srgb
         for flips in ([], [-1])[: 1 if count == 1 else 2]:
-            yield TrainingPicture(*(t.flip(flips) for t in (srgb, raw, valid, thumbnail)), picture.light)
+            seen = [t.flip(flips) for t in (srgb, raw, valid, thumbnail)]
+            yield TrainingPicture(seen[0], seen[1], seen[2], seen[3], picture.light)
 
 
 def _squeeze(part: Tensor) -> Tensor:
