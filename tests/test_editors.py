@@ -23,7 +23,9 @@ from priorraw_edge.runtime.reconstruct import reconstruct
 from priorraw_edge.runtime.source import ArraySource
 from test_reconstruct import ClosedForm
 
-pytestmark = pytest.mark.skipif(editors.missing() is not None, reason=str(editors.missing()))
+from benchmarks.editors import EDITORS, missing
+
+pytestmark = pytest.mark.skipif(missing() is not None, reason=str(missing()))
 
 GREY = slice(60, 160), slice(300, 460)  # a patch of the picture
 EXIF = {
@@ -95,12 +97,7 @@ def develop(folder: Path, name: str, cfa: str | None) -> Developed:
     mark[GREY] = True
     rows, columns = np.nonzero(orient(mark, int(name[-5])))
     grey = slice(rows.min() + 10, rows.max() - 10), slice(columns.min() + 10, columns.max() - 10)
-    by = {
-        "libraw": editors.libraw(dng),
-        "darktable": editors.darktable(dng, folder),
-        "rawtherapee": editors.rawtherapee(dng, folder),
-    }
-    return Developed(dng, ours, grey, by)
+    return Developed(dng, ours, grey, {name: develop_it(dng, folder, 0) for name, develop_it in EDITORS.items()})
 
 
 def photograph(folder: Path, name: str) -> Path:
@@ -119,7 +116,7 @@ def test_exiftool_finds_no_fault(developed, name):
     assert editors.validate(developed[name].dng).split(":", 1)[1].strip() == "OK"
 
 
-@pytest.mark.parametrize("editor", ["libraw", "darktable", "rawtherapee"])
+@pytest.mark.parametrize("editor", EDITORS)
 @pytest.mark.parametrize("name", CASES)
 def test_every_editor_develops_our_picture(developed, name, editor):
     """Upright, of the right size, in our colours; the grey patch grey."""
@@ -188,3 +185,12 @@ def test_a_preview_is_the_mean_of_whole_blocks(size, small):
     assert preview.shape == (*small, 3)
     k = -(-max(size) // 1024)
     assert np.abs(preview[2, 5] / 255 - srgb[2 * k : 3 * k, 5 * k : 6 * k].mean((0, 1))).max() < 0.51 / 255
+
+
+@pytest.mark.parametrize("editor", EDITORS)
+def test_exposure_is_a_factor_in_linear_light(developed, editor, tmp_path):
+    """What benchmarks/roundtrip.py relies on."""
+    case = developed["plain-1.jpg"]
+    brighter = EDITORS[editor](case.dng, tmp_path, 1)[case.grey].mean()
+    expected = isp.srgb_encode(2 * isp.srgb_decode(case.by[editor][case.grey])).mean()
+    assert abs(brighter - expected) * 255 < 0.1  # seen: 0.01
