@@ -56,6 +56,10 @@ def test_what_pillow_wrote_pillow_reads_from_our_dng(tmp_path, name):
         (34855, (1, 2, 3, 4)),
         (42036, ""),
         (37383, "spot"),
+        (37383, 7),
+        (37385, 12),
+        (41986, 9),
+        (36868, "2020:02:30 00:00:00"),
     ],
 )
 def test_values_that_the_standard_does_not_know_are_left_out(tmp_path, tag, value):

@@ -10,6 +10,7 @@ import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
+from datetime import datetime
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -57,6 +58,27 @@ GPS_TAGS = {
     29: (ASCII, 11),  # date
     30: (SHORT, 1),
 }
+# Values that the standard knows, of tags that hold a choice; others are left out. Texts stand as their first letter.
+CHOICES: dict[int, frozenset[int]] = {
+    34850: frozenset(range(10)),
+    34864: frozenset(range(8)),
+    37383: frozenset((*range(7), 255)),
+    37384: frozenset((*range(5), *range(9, 25), 255)),
+    37385: frozenset(
+        (0, 1, 5, 7, 8, 9, 13, 15, 16, 20, 24, 25, 29, 31, 32, 48, 65, 69, 71, 73, 77, 79, 80, 88, 89, 93, 95)
+    ),
+    41986: frozenset(range(3)),
+    41987: frozenset(range(2)),
+    **dict.fromkeys((41990, 41996), frozenset(range(4))),
+    **dict.fromkeys((5, 30), frozenset((0, 1))),  # GPS from here on
+    1: frozenset(b"NS"),
+    3: frozenset(b"EW"),
+    9: frozenset(b"AV"),
+    10: frozenset(b"23"),
+    12: frozenset(b"KMN"),
+    **dict.fromkeys((14, 16, 23), frozenset(b"TM")),
+}
+MAY_BE_UNKNOWN = (42034,)  # LensSpecification: 0/0 stands for an unknown f-number
 
 Tag = tuple[int, int, int, bytes]  # code, TIFF type, count, little-endian values
 
@@ -188,15 +210,21 @@ def _value(tiff: Block, code: int, entry: Entry, kind: int, count: int) -> tuple
     """Count and bytes of a tag, or ValueError."""
     if kind == ASCII:
         text = tiff.raw(entry).split(b"\0")[0].strip()[:MAX_TEXT] + b"\0" if entry.kind == ASCII else b""
-        if len(text) < 2 or count not in (0, len(text)) or (code in DATES and not _is_date(text)):
+        if len(text) < 2 or count not in (0, len(text)) or text[0] not in CHOICES.get(code, text):
             raise ValueError(f"no text for tag {code}")
         text.decode()  # raises on what is no UTF-8
+        if code in DATES:
+            datetime.strptime(text[:-1].decode(), "%Y:%m:%d %H:%M:%S")  # raises on a clock that was never set
         return len(text), text
     rational = kind in (RATIONAL, SRATIONAL)
     values = _pairs(tiff, entry) if rational else tiff.integers(entry)
     number = len(values) // (2 if rational else 1)
     if (entry.kind in RATIONALS and not rational) or (number != count if count else number not in (1, 2, 3)):
         raise ValueError(f"{entry.count} values of type {entry.kind} for tag {code}")
+    if rational and code not in MAY_BE_UNKNOWN and 0 in values[1::2]:
+        raise ValueError(f"tag {code} is a number over zero")
+    if not CHOICES.get(code, frozenset(values)).issuperset(values):
+        raise ValueError(f"tag {code} is none of its choices")
     return number, struct.pack(f"<{len(values)}{PACKING[kind]}", *values)
 
 
@@ -206,10 +234,6 @@ def _pairs(tiff: Block, entry: Entry) -> list[int]:
         return tiff.integers(entry)
     fractions = [Fraction(value).limit_denominator(1_000_000) for value in tiff.values(entry)]  # raises on infinity
     return [n for fraction in fractions for n in (fraction.numerator, fraction.denominator)]
-
-
-def _is_date(text: bytes) -> bool:
-    return re.fullmatch(rb"[12]\d{3}:[01]\d:[0-3]\d [0-2]\d:[0-5]\d:[0-6]\d\0", text) is not None
 
 
 def directory_bytes(tags: tuple[Tag, ...], at: int) -> bytes:
