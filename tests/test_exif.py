@@ -8,6 +8,7 @@ import tifffile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 from priorraw_edge.runtime.dng import DngHeader, write_dng_rows
 from priorraw_edge.runtime.exif import EXIF_TAGS, Facts, directory_bytes, read_facts
 from test_hint import CAMERAS, exif, photo
@@ -103,3 +104,14 @@ def test_damage_is_left_out_without_an_error(tmp_path_factory, data):
     facts = read_facts(path)
     for code, kind, _, value in facts.exif:
         assert EXIF_TAGS[code][0] == kind and len(value) < 1100
+
+
+@pytest.mark.parametrize("name", ["a.jpg", "a.png", "a.tif"])
+def test_xmp_tells_the_program_and_its_edits(tmp_path, name):
+    xmp = b'<x:xmpmeta><rdf:Description xmp:CreatorTool="darktable 4.2"><xmpMM:History/></rdf:Description></x:xmpmeta>'
+    told = PngInfo()
+    told.add_itxt("XML:com.adobe.xmp", xmp.decode())
+    options = {"a.jpg": {"xmp": xmp}, "a.png": {"pnginfo": told}, "a.tif": {"tiffinfo": {700: xmp}}}[name]
+    Image.new("RGB", (8, 8)).save(tmp_path / name, **options)
+    facts = read_facts(tmp_path / name)
+    assert (facts.creator_tool, facts.history) == ("darktable 4.2", True)
