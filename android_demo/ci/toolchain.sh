@@ -5,7 +5,7 @@ set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 build=$(mkdir -p "$here/../../build/android" && cd "$here/../../build/android" && pwd)
 out=$build/toolchain
-stamp=$out/.complete-$(sha256sum "$here/pins.txt" "$here/toolchain.sh" | sha256sum | cut -c1-16)
+stamp=$out/.complete-$(sha256sum "$here/pins.txt" "$here/toolchain.sh" "$here/../../edge/native/executorch.txt" | sha256sum | cut -c1-16)
 [ -e "$stamp" ] && exit 0
 
 fail() { echo "toolchain.sh: $*" >&2; exit 1; }
@@ -83,5 +83,13 @@ chmod +x "$out/aapt2"
 dpkg-deb --fsys-tarfile "$fetched/libandroid-23-java.archive" >"$fetched/android.tar"
 tar xf "$fetched/android.tar" -C "$fetched" ./usr/share/java/com.android.android-23.jar
 mv "$fetched/usr/share/java/com.android.android-23.jar" "$out/android-23.jar"
+
+# ExecuTorch's C++ libraries for this machine, which the desktop tests run on: those of the C++ runner.
+native=$here/../../edge/native
+"${PYTHON:-python3}" -m pip --disable-pip-version-check download -q --no-deps --only-binary=:all: \
+    --platform manylinux_2_28_x86_64 --python-version 3.11 --implementation cp --abi cp311 \
+    --require-hashes -r "$native/executorch.txt" -d "$fetched" || fail "executorch could not be fetched with pip; is there a network?"
+"${PYTHON:-python3}" -m zipfile -e "$fetched"/executorch-*.whl "$fetched/wheel"
+mv "$fetched/wheel/executorch" "$out/executorch-native"
 touch "$stamp"
 echo "toolchain.sh: $out, $(du -sh "$out" | cut -f1)"
