@@ -88,6 +88,25 @@ def test_clipped_and_unreliable_pixels_do_not_pull_the_light():
     assert np.abs(fit.neutral() - NEUTRAL).max() < 1e-6
 
 
+def test_greys_tell_the_light_where_the_colour_matrix_is_wrong():
+    """As it is for every camera's own JPEG: coloured pixels would pull the light."""
+    photo = isp.dequantise(skimage.data.coffee())
+    wrong = ClosedForm()
+    wrong.color_matrix = color_matrix("samsung-nx2000")
+    wrong.tile = lambda srgb, scene: (
+        isp.unrender(srgb, isp.gains_from_illuminant(NEUTRAL), ClosedForm.color_matrix),
+        np.ones(srgb.shape[:2], np.float32),
+    )
+    result = reconstruct(photo, wrong)
+    alike = NeutralFit(wrong.color_matrix)
+    alike.add(result.raw, photo, np.ones(photo.shape[:2], np.float32))
+
+    def degrees(light):
+        return np.degrees(np.arccos(light @ NEUTRAL / np.linalg.norm(light) / np.linalg.norm(NEUTRAL)))
+
+    assert degrees(result.neutral) < 0.5 * degrees(alike.neutral())  # seen: 0.13 against 0.51
+
+
 @pytest.mark.parametrize("neutral", [(0.4, 1, 0.8), (1.5, 1, 0.5), (100, 200, 150)])
 def test_a_known_light_is_used_and_kept(neutral):
     neutral = np.array(neutral)
