@@ -6,6 +6,7 @@ another camera's bank, with its own without training, adapted, and with models t
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,14 +28,14 @@ from priorraw.model import PriorRAW
 from priorraw.pictures import CameraPictures, TrainingPicture, load_cameras
 from priorraw.progress import say, track
 from priorraw.release import CAMERAS, SEED, K
-from priorraw.results import fill, markdown_table
+from priorraw.results import fill
 from priorraw.sensor_light import few_files_vector
 
 from benchmarks.calls import main
+from benchmarks.cameras_page import FEW, four_ways, in_words, over_files
 from benchmarks.cameras_train import NOTHING, STEPS, is_trained, model_without
 
 RESULT = Path("benchmarks/results/cameras.json")
-FEW = (2, 5, 10, 20, 50, 100)  # files
 DRAWS = 3  # of so many files
 MOST_PICTURES = 60  # of the test split, for the curve over the number of files
 WRONG_PICTURES = 200  # of another camera's train split, for its bank
@@ -53,7 +54,8 @@ def command(cameras: tuple[str, ...], data: Path, runs: Path, page: Path | None)
         write_json(RESULT, {"cameras": table | {camera: rows}, "steps": STEPS, "draws": DRAWS})
     if page:
         table = read_json(RESULT)["cameras"]
-        fill(page, {"four": lambda: four_ways(table), "files": lambda: over_files(table)})
+        texts = {"four": four_ways, "said": in_words, "files": over_files}
+        fill(page, {name: partial(text, table) for name, text in texts.items()})
 
 
 def measure(camera: str, data: Path, runs: Path) -> dict[str, Any]:
@@ -160,54 +162,6 @@ def _prior(model: PriorRAW, bank: Bank) -> Prior:
 def _thinned(test: PairDataset, most: int) -> PairDataset:
     rows = np.unique(np.linspace(0, len(test) - 1, min(most, len(test))).round().astype(int))
     return replace(test, names=[test.names[i] for i in rows], illuminants=test.illuminants[rows])
-
-
-def four_ways(table: dict[str, Any]) -> str:
-    """The four-way table, with what lies around it."""
-    head = [
-        "camera held out (files, test pictures)",
-        "closed form, mean light",
-        "(a) another camera's bank: best to worst",
-        "its lights, another's entries",
-        "**(b) own bank, no training**",
-        "(c) own bank, `--adapt`",
-        "trained with it, same budget",
-        "(d) trained with it, full budget",
-        "(b) hinted",
-        "(d) hinted",
-    ]
-    rows = []
-    for camera, row in table.items():
-        wrong, entries = (sorted(row[key].values(), reverse=True) for key in ("wrong", "wrong_entries"))
-        same = row.get("trained_same_budget")
-        rows.append(
-            [
-                f"{camera} ({row['files']}, {row['pictures']})",
-                f"{row['mean_light']:.2f}",
-                " / ".join(f"{v:.2f}" for v in wrong),
-                " / ".join(f"{v:.2f}" for v in entries),
-                f"**{row['own']:.2f}**",
-                f"{row['adapted']:.2f}",
-                f"{same:.2f}" if same else "",
-                f"{row['trained']:.2f}",
-                f"{row['own_hinted']:.2f}",
-                f"{row['trained_hinted']:.2f}",
-            ]
-        )
-    return markdown_table(head, rows)
-
-
-def over_files(table: dict[str, Any]) -> str:
-    """PSNR over the number of files: as it is, adapted, and closed form; mean of the draws, and the least."""
-    head = ["camera held out", "", *(f"{n} files" for n in FEW), "all"]
-    rows = []
-    for camera, row in table.items():
-        for figure, title in (("mean_light", "closed form"), ("own", "own bank"), ("adapted", "own bank, adapted")):
-            cells = [row["few"][str(n)][figure] if str(n) in row["few"] else [] for n in FEW]
-            every = f"{row['few_test']['own']:.2f}" if figure == "own" else ""
-            texts = [f"{np.mean(c):.2f} ({min(c):.2f})" if c else "" for c in cells]
-            rows.append([camera if figure == "mean_light" else "", title, *texts, every])
-    return markdown_table(head, rows)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,8 @@ from priorraw.dataset import PairDataset
 from priorraw.evaluate import evaluate
 from priorraw.pictures import load_cameras
 
-from benchmarks.cameras import _adapted, _bank_of, _thinned, blind, closed_form, four_ways, hinted, over_files
+from benchmarks.cameras import _adapted, _bank_of, _thinned, blind, closed_form, hinted
+from benchmarks.cameras_page import four_ways, in_words, over_files
 from benchmarks.cameras_train import NOTHING, folder_of, is_trained
 
 ROW = {
@@ -73,3 +74,13 @@ def test_the_tables(tmp_path):
 def test_what_is_not_trained_is_not_measured(tmp_path):
     assert folder_of(NOTHING, tmp_path).name == "with-all"
     assert not is_trained(NOTHING, tmp_path)
+
+
+def test_the_words_are_the_figures():
+    text = in_words({"one": ROW, "two": ROW | {"own": 41.0, "trained_same_budget": 42.2}})
+    assert "reaches 41.0 to 42.0 dB blind" in text
+    assert "mean light that is +4.3 to +5.3 dB" in text
+    assert "best other camera's bank +7.7 to +8.7 dB" in text
+    assert "best other camera's entries +0.0 to +1.0 dB" in text
+    assert "same budget -1.2 to -1.2 dB" in text and "the full one -2.8 to -1.8 dB" in text
+    assert "same budget not measured" in in_words({"one": ROW})
