@@ -89,7 +89,7 @@ def test_same_picture_same_bytes(tmp_path):
     for name in ("a.dng", "b.dng"):
         write_dng(tmp_path / name, raw, color_matrix("sony-imx135"), NEUTRAL, "sony-imx135")
     assert (tmp_path / "a.dng").read_bytes() == (tmp_path / "b.dng").read_bytes()
-    assert (tmp_path / "a.dng").stat().st_size < 0.83 * raw.nbytes  # compressed; seen: 0.81, of which 0.03 is the preview
+    assert (tmp_path / "a.dng").stat().st_size < 0.83 * raw.nbytes  # seen: 0.81, 0.03 of it the preview
 
 
 def test_too_small_for_raw_readers_is_refused(tmp_path):

@@ -103,6 +103,7 @@ def near_neutral(srgb: np.ndarray) -> np.ndarray:
     Real pictures rendered through another camera's matrix: the light is off by 0.07 to 0.14 degrees so weighted, by
     0.15 to 0.34 where all colours count alike (docs/dng.md).
     """
-    largest = srgb.max(-1)
-    chroma = (largest - srgb.min(-1)) / np.maximum(largest, 1e-6)
-    return np.exp(-((chroma / NEUTRAL_CHROMA) ** 2) / 2) + COLOURED
+    red, green, blue = np.ascontiguousarray(np.moveaxis(srgb, -1, 0))  # a plane at a time is several times as fast
+    largest = np.maximum(np.maximum(red, green), blue)
+    chroma = (largest - np.minimum(np.minimum(red, green), blue)) / np.maximum(largest, np.float32(1e-6))
+    return np.exp(chroma * chroma * np.float32(-0.5 / NEUTRAL_CHROMA**2)) + np.float32(COLOURED)
