@@ -30,8 +30,10 @@ case $what in
         tests=("$demo/core/src/test/kotlin" "$demo/engine-et/src/test/kotlin")
         compiled tests "$run:$junit" "${tests[@]}" -- "$core_sources" "$engine_sources" "$here/host"
         names=$(cd "$classes/tests" && find . -name '*Test.class' | sed 's|^\./||; s|\.class$||; s|/|.|g' | sort)
+        temporary=$(mktemp -d "$build/.tests.XXXXXX")
+        trap 'rm -rf "$temporary"' EXIT
         # shellcheck disable=SC2086
-        java -Xmx600m -Xcheck:jni -Dpriorraw.jni="$library" -Dpriorraw.bundle="$bundle" \
+        java -Xmx600m -Djava.io.tmpdir="$temporary" -Dpriorraw.jni="$library" -Dpriorraw.bundle="$bundle" \
             -Dpriorraw.vectors="$demo/../tests/vectors" -cp "$classes/tests:$run:$junit" org.junit.runner.JUnitCore $names
         ;;
     *) fail "$what: is none of test, classpath" ;;

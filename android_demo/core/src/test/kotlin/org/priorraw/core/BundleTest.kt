@@ -1,0 +1,78 @@
+package org.priorraw.core
+
+import java.io.File
+import org.junit.Assert.assertArrayEquals
+import org.junit.Assert.assertEquals
+import org.junit.Assert.assertTrue
+import org.junit.Test
+
+class BundleTest {
+    @Test
+    fun `a sound bundle is read`() {
+        val bundle = Bundle(BundleFiles().write())
+        bundle.checkAll()
+        assertEquals(listOf(32, 4, 8, 16), listOf(bundle.tile, bundle.halo, bundle.align, bundle.thumbnail))
+        assertEquals(140.5, bundle.bank("a").parity!!, 0.0)
+        assertEquals(listOf(6, 2), Bank.of(bundle).tensors.getValue("values").shape)
+        assertTrue("holds no bank of b; it has a" in refused(Problem.BANK) { bundle.bank("b") })
+    }
+
+    @Test
+    fun `a byte changed in any file is found`() {
+        for (name in BundleFiles().files.keys) {
+            val folder = BundleFiles().write()
+            val file = File(folder, name)
+            file.writeBytes(file.readBytes().also { it[it.size / 2] = (it[it.size / 2] + 1).toByte() })
+            assertTrue("$name differs" in refused(Problem.BUNDLE) { Bundle(folder).checkAll() })
+        }
+    }
+
+    @Test
+    fun `missing, shortened and longer files are refused`() {
+        val spoil: List<(File) -> Unit> = listOf({ it.delete() }, { it.writeBytes(ByteArray(2)) }, { it.appendBytes(ByteArray(1)) })
+        for (change in spoil) {
+            val folder = BundleFiles().write()
+            change(File(folder, "tile.pte"))
+            refused(Problem.BUNDLE) { Bundle(folder).checkedFile("tile.pte") }
+        }
+    }
+
+    @Test
+    fun `manifests that do not fit are refused`() {
+        val bad = listOf(
+            BundleFiles().apply { format = 2 },
+            BundleFiles(tile = 8, halo = 4), // no core
+            BundleFiles(tile = 33), // off the grid
+            BundleFiles().apply { extra = "\"tile\": 64," }, // twice
+            BundleFiles().apply { files.clear() },
+        )
+        for (files in bad) refused(Problem.BUNDLE) { Bundle(files.write()).checkAll().also { _ -> Bank.of(Bundle(files.write())) } }
+        refused(Problem.BUNDLE) { Bundle(temporaryFolder()) }
+        refused(Problem.BUNDLE) { Bundle(temporaryFolder().also { File(it, MANIFEST).writeText("{\"format\": 3}") }) }
+    }
+
+    @Test
+    fun `paths out of the bundle are refused`() {
+        for (name in listOf("../x", "/etc/passwd", "a/../../x", "", "a//b", "a\\b")) {
+            refused(Problem.BUNDLE) { Bundle(BundleFiles().write()).checkedBytes(name) }
+        }
+    }
+
+    @Test
+    fun `a bank of one's own takes the bundle's shape or is refused`() {
+        val bundle = Bundle(BundleFiles().write())
+        fun bank(k: Int = 2, encoder: String = "e"): ByteArray {
+            val vector = List(13) { 0.5 }
+            val info = """{\"camera\": \"mine\", \"encoder_sha256\": \"$encoder\", \"color_matrix\": [1,0,0,0,1,0,0,0,1], \"camera_vector\": $vector}"""
+            return safetensors(mapOf("keys" to listOf(k, 4), "raw" to listOf(k, 3), "srgb" to listOf(k, 3)), "\"__metadata__\": {\"bank\": \"$info\"}")
+        }
+        val read = Bank.imported(bundle, "bank", bank())
+        // srgb and raw hold 0 to 5 sixths, row by row; values are their columns, sRGB first.
+        val sixths = floatArrayOf(0f, 3f, 1f, 4f, 2f, 5f).map { it / 6 }.toFloatArray()
+        assertArrayEquals(sixths + sixths, read.tensors.getValue("values").values, 0f)
+        assertEquals("mine", read.camera)
+        refused(Problem.BANK) { Bank.imported(bundle, "bank", bank(k = 3)) }
+        assertTrue("another encoder" in refused(Problem.BANK) { Bank.imported(bundle, "bank", bank(encoder = "f")) })
+        refused(Problem.BANK) { Bank.imported(bundle, "bank", "no bank at all".toByteArray()) }
+    }
+}
