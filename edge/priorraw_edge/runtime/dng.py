@@ -2,7 +2,7 @@
 
 Laid out as cameras' own: a JPEG preview in the first directory, the picture in a directory below it. What readers
 develop correctly decides, not what the format allows (docs/dng.md): lossless JPEG in 256x256 tiles (about a third
-smaller), or uncompressed strips where the picture is narrower than a tile, since LibRaw 0.21 garbles such tiles.
+smaller), or uncompressed strips where the picture is narrower than a tile, since LibRaw (0.22) garbles such tiles.
 Nothing in the file depends on the time or the machine: same photograph, same bytes.
 
 LibRaw stretches a RAW whose brightest value lies between 75 and 100 % of the white level to white, unless told
