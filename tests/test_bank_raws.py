@@ -1,6 +1,7 @@
 """A camera's bank from its own files: the command, and each step against hand-made numbers."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -13,6 +14,7 @@ from priorraw.adapt import STEPS, adapt, join, look_up
 from priorraw.asset_parts import Parts
 from priorraw.assets import ENCODER, load_assets, shipped_assets
 from priorraw.bank import Bank, References
+from priorraw.camera_bank import FileScore, not_better
 from priorraw.cameras import camera_id
 from priorraw.files import sha256
 from priorraw.leave_one_out import Groups
@@ -75,15 +77,25 @@ def test_json_and_a_file_name(cli, tmp_path):
     assert (tmp_path / "mine.safetensors").read_bytes() == first
 
 
-def test_adapting_moves_four_numbers_alone(cli, tmp_path):
-    folder = write_files(tmp_path / "raws")
+@pytest.mark.parametrize("better", [True, False])
+def test_adapting_moves_four_numbers_and_stays_if_it_helps(cli, tmp_path, monkeypatch, better):
+    monkeypatch.setattr("priorraw.camera_bank.not_better", lambda scores: None if better else "adapting does not help")
+    folder = write_files(tmp_path / "raws", LIGHTS[:4])
     args = ("bank", "build", "--raws", folder, *SMALL, "--json")
     plain, moved = (json.loads(cli(*args, "-o", tmp_path / o, *a)[1]) for o, a in (("a", ()), ("b", ("--adapt",))))
     assert plain["camera_vector"][:9] == moved["camera_vector"][:9]
-    assert plain["camera_vector"][9:] != moved["camera_vector"][9:]
+    assert (plain["camera_vector"][9:] != moved["camera_vector"][9:]) == better
+    assert (moved["warnings"][-1] == "adapting does not help") == (not better)
     assert moved["expected"]["adapted"] > 15
     one, two = (Bank.load(tmp_path / name / "bank.safetensors") for name in "ab")
     assert (one.keys == two.keys).all() and (one.raw == two.raw).all()
+
+
+def test_adapting_is_judged_by_the_mean_over_the_files():
+    scores = [FileScore("a", 40.0, 50.0, 35.0, 3.0, 43.0), FileScore("b", 41.0, 50.0, 35.0, 3.0, 39.0)]
+    assert not_better(scores) is None
+    worse = [scores[0], replace(scores[1], adapted=37.0)]
+    assert "does not help here (40.00 dB, without 40.50)" in (not_better(worse) or "")
 
 
 def test_an_asset_folder_of_two_cameras(cli, tmp_path):

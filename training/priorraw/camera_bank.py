@@ -116,7 +116,7 @@ def bank_from_files(
     Args:
         shots: one split, small pictures: `prepare` with binning and a size.
         K: entries; exported programs take 5,000.
-        adapted: also fit mean and spread of the lights (`adapt`), and measure that too.
+        adapted: also fit mean and spread of the lights (`adapt`), measure that, and keep it if it is better.
 
     Raises:
         InputError: fewer than two files, or too few pixels for K entries.
@@ -140,11 +140,23 @@ def bank_from_files(
         n,
     )
     scores, lookups, faces = _leave_one_out(model, shots, info, groups, lights)
+    warnings = warnings_of(shots.names, lights, *faces)
     if adapted:
         scores = _try_adapted(model, shots, info, groups, lights, scores, lookups)
-        vector = adapt(model, torch.tensor(info.camera_vector), lookups, seed)
-        info = replace(info, camera_vector=vector.tolist())
-    return CameraBank(_bank(groups, info), scores, warnings_of(shots.names, lights, *faces))
+        if fault := not_better(scores):
+            warnings.append(fault)
+        else:
+            vector = adapt(model, torch.tensor(info.camera_vector), lookups, seed)
+            info = replace(info, camera_vector=vector.tolist())
+    return CameraBank(_bank(groups, info), scores, warnings)
+
+
+def not_better(scores: list[FileScore]) -> str | None:
+    """A line if adapting did not raise the mean of files that it was not fitted on: the bank is then left as it was."""
+    plain, moved = (float(np.mean([getattr(s, figure) for s in scores])) for figure in ("blind", "adapted"))
+    if moved > plain:
+        return None
+    return f"adapting does not help here ({moved:.2f} dB, without {plain:.2f}): the bank is left as it was"
 
 
 def reference_groups(model: PriorRAW, files: Sequence[TrainingPicture], K: int, seed: int) -> tuple[Groups, int]:
