@@ -43,7 +43,7 @@ zipalign -f -p 4 "$work/unaligned.apk" "$work/aligned.apk"
 # A key of this folder alone.
 if [ ! -e "$build/ci.keystore" ]; then
     keytool -genkeypair -keystore "$build/ci.keystore" -storepass android -alias ci -keyalg RSA -keysize 2048 \
-        -validity 10000 -dname "CN=PriorRAW packaging check, not for release" 2>/dev/null
+        -validity 10000 -dname "CN=PriorRAW packaging check not for release" 2>/dev/null
 fi
 apksigner sign --ks "$build/ci.keystore" --ks-pass pass:android --v1-signing-enabled false --v2-signing-enabled true \
     --v3-signing-enabled true --out "$work/app-ci.apk" "$work/aligned.apk"
