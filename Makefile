@@ -2,6 +2,7 @@
 #   make demo   export, verify and reconstruct a sample; then look at build/demo/report.html
 #   make test   the test suite            make lint   style and types
 #   make native the C++ runner for this machine, built and self-tested; make native-arm64: for ARM boxes, emulated
+#   make android  the Android demo's tests and a packaging check, without Gradle: docs/android.md
 #   make clean  remove build/             make distclean   also the virtual environment
 #   make assets DATA=folder   prepare, train and measure what prior_assets/ ships; goes on where it stopped
 #   make results              train the networks it is compared with, measure all, fill in the README
@@ -15,7 +16,7 @@ TESTABLE := $(VENV)/.testable
 # The extra `arm`. Its tools ask for an older NumPy than the other extras and work with this one too: the tests lower.
 ARM := tosa-tools ai_ml_sdk_model_converter
 
-.PHONY: demo test lint setup clean distclean assets results ablation parity bench native native-arm64
+.PHONY: demo test lint setup clean distclean assets results ablation parity bench native native-arm64 android android-assets
 .DELETE_ON_ERROR:
 
 demo: $(INSTALLED)
@@ -101,6 +102,21 @@ native-arm64: $(NATIVE_BUNDLES)
 # PRECISION-TILE; made again when what makes it changes.
 build/native/bundles/%: $(wildcard edge/priorraw_edge/export/*.py training/priorraw/*.py) | $(INSTALLED)
 	$(PRIORRAW) export --target xnnpack --precision $(word 1,$(subst -, ,$*)) --tile $(word 2,$(subst -, ,$*)) --out $@
+
+# The Android demo without Gradle: tests on the desktop JVM, then an APK as a packaging check. See docs/android.md.
+ANDROID_BUNDLE := build/android/assets/bundle
+
+android: $(ANDROID_BUNDLE)
+	PYTHON=$(BIN)/python android_demo/ci/jvm.sh test $<
+	PYTHON=$(BIN)/python android_demo/ci/apk.sh $<
+
+# The bundle that the app ships, with every camera's bank; Android Studio packs it too.
+android-assets: $(ANDROID_BUNDLE)
+
+$(ANDROID_BUNDLE): $(wildcard edge/priorraw_edge/export/*.py training/priorraw/*.py prior_assets/*/*.safetensors) | $(INSTALLED)
+	$(PRIORRAW) export --target xnnpack --out $@
+	for camera in $(NUS); do $(PRIORRAW) bundle add-bank $@ --camera $$camera || { rm -rf $@; exit 1; }; done
+	touch $@
 
 # Time, memory and work beside rivals and the machine's limits; an hour on two idle cores.
 BENCH := benchmarks/results
