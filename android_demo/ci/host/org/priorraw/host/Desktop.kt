@@ -11,6 +11,7 @@ import org.priorraw.core.JpegEncoder
 import org.priorraw.core.Picture
 import org.priorraw.core.PriorRawException
 import org.priorraw.core.Problem
+import org.priorraw.core.withinMemory
 
 /** What Android provides, on a desktop: ExecuTorch's library, pictures, JPEG. */
 object Desktop {
@@ -25,13 +26,13 @@ object Desktop {
     }
 
     /** A JPEG or PNG, not turned. */
-    fun read(file: File): Picture {
+    fun read(file: File): Picture = withinMemory(file.name) {
         val image = try {
             ImageIO.read(file)
         } catch (error: IOException) {
             throw PriorRawException(Problem.GONE, "${file.name}: not readable (${error.message}); choose it again", error)
         } ?: throw PriorRawException(Problem.NOT_A_PICTURE, "${file.name}: is no JPEG or PNG; choose another file")
-        return ArrayPicture(image.width, image.height, image.getRGB(0, 0, image.width, image.height, null, 0, image.width))
+        ArrayPicture(image.width, image.height, image.getRGB(0, 0, image.width, image.height, null, 0, image.width))
     }
 
     /** Java's own encoder. */

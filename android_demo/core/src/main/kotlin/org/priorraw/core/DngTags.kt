@@ -76,6 +76,7 @@ internal object DngTags {
             Tag.text(305, SOFTWARE),
             Tag.longs(SUB_IFD, picture),
             Tag.shorts(530, jpeg.subsampling.first, jpeg.subsampling.second),
+            Tag.rationals(532, Kind.RATIONAL, 0, 1, 255, 1, 128, 1, 255, 1, 128, 1, 255, 1), // ReferenceBlackWhite
             exif?.let { Tag.longs(EXIF_IFD, it) },
             Tag.bytes(50706, 1, 4, 0, 0), // DNGVersion
             Tag.bytes(50707, 1, 1, 0, 0), // DNGBackwardVersion
