@@ -67,7 +67,9 @@ ENCODER := runs/search/encoder.safetensors
 assets: | $(SETS)
 	$(PRIORRAW) train search $(SETS) -o runs/search --steps 3000
 	$(PRIORRAW) train light $(SETS) --encoder $(ENCODER) -o runs/light --steps 8000
-	$(PRIORRAW) train reconstruct $(SETS) -o runs/reconstruct --steps 6000
+	$(PRIORRAW) train reconstruct $(SETS) -o runs/reconstruct-first --steps 12000
+	$(PRIORRAW) train reconstruct $(SETS) -o runs/reconstruct --steps 5000 --batch 32 --learning-rate 4e-4 \
+	    --start runs/reconstruct-first/reconstructor.safetensors
 	$(BIN)/python -m priorraw.release --runs runs --data data --out prior_assets
 
 # What it is compared with: the light without the bank, and rivals from the literature.
@@ -86,7 +88,7 @@ ablation: | data/olympus-e-pl6
 	    --steps 1500 --seeds 0,1,2 --network-seeds 0 --page docs/ablation.md
 
 # The runner for edge boxes: see docs/native.md. Small tiles, since an emulated processor is slow.
-NATIVE_BUNDLES := $(patsubst %,build/native/bundles/%,fp32-128 int8-104)
+NATIVE_BUNDLES := $(patsubst %,build/native/bundles/%,fp32-128 int8-72)
 
 native: $(NATIVE_BUNDLES)
 	PYTHON=$(BIN)/python edge/native/build.sh

@@ -62,7 +62,7 @@ def _call(*command: object, **options) -> tuple[int, str, str]:
 
 def bundle(precision: str = "fp32") -> Path:
     """The bundle of the shipped sony-imx135 in small tiles; read only."""
-    folder = BUILT / "bundles" / {"fp32": "fp32-128", "int8": "int8-104"}[precision]
+    folder = BUILT / "bundles" / {"fp32": "fp32-128", "int8": "int8-72"}[precision]
     need("native", folder)
     return folder
 

@@ -26,8 +26,7 @@ def write_random_assets(folder: Path, K: int = 300) -> Path:
     """Write one model and a bank for each of `CAMERAS`; the heads that start at zero are made random."""
     torch.manual_seed(0)
     model = PriorRAW(ModelConfig()).eval()
-    nn.init.normal_(model.reconstructor.head.weight, std=0.05)
-    nn.init.normal_(model.reconstructor.error_head.weight, std=0.05)
+    nn.init.normal_(model.reconstructor.head.spread.weight, std=0.05)
     nn.init.normal_(model.light.head.weight, std=0.1)
     nn.init.normal_(model.light.error_head.weight, std=0.1)
     for name, parts in ((ENCODER, ENCODER_PARTS), (RECONSTRUCTOR, RECONSTRUCTOR_PARTS)):

@@ -90,12 +90,9 @@ def hand_count(network: torch.nn.Module, *inputs: torch.Tensor) -> int:
     def add(layer, given, out):
         nonlocal total
         kernel = layer.kernel_size[0] * layer.kernel_size[1]
-        # A transposed convolution spreads each input pixel, a plain one gathers each output pixel.
-        pixels = (given[0] if isinstance(layer, torch.nn.ConvTranspose2d) else out).shape[2:].numel()
-        total += 2 * kernel * layer.in_channels * layer.out_channels * pixels
+        total += 2 * kernel * layer.in_channels // layer.groups * layer.out_channels * out.shape[2:].numel()
 
-    kinds = (torch.nn.Conv2d, torch.nn.ConvTranspose2d)
-    hooks = [m.register_forward_hook(add) for m in network.modules() if isinstance(m, kinds)]
+    hooks = [m.register_forward_hook(add) for m in network.modules() if isinstance(m, torch.nn.Conv2d)]
     network(*inputs)
     for hook in hooks:
         hook.remove()
@@ -105,7 +102,8 @@ def hand_count(network: torch.nn.Module, *inputs: torch.Tensor) -> int:
 def test_work_of_a_tile_and_its_convolutions():
     reconstructor = PriorRAW(ModelConfig()).reconstructor
     expected = hand_count(reconstructor, torch.rand(1, 3, 64, 64), torch.rand(1, 9))
-    assert counting.work_of("tile", 64).flops == expected  # all that is counted in a tile is a convolution
+    expected += 2 * reconstructor.white.weight.numel()  # all else that is counted in a tile is a convolution
+    assert counting.work_of("tile", 64).flops == expected
     assert counting.work_of("convolutions", 64).flops == expected
 
 
@@ -114,15 +112,13 @@ def test_convolutions_are_those_of_the_reconstructor():
 
     torch.manual_seed(0)
     reconstructor = PriorRAW(ModelConfig()).eval().reconstructor
-    torch.nn.init.normal_(reconstructor.head.weight)
+    torch.nn.init.normal_(reconstructor.head.spread.weight)
     seen = {}
-    layers = {"stem": reconstructor.stem, "head": reconstructor.head, "error": reconstructor.error_head}
-    for name, layer in layers.items():
+    for name, layer in {"stem": reconstructor.stem, "head": reconstructor.head}.items():
         layer.register_forward_hook(lambda _, given, out, name=name: seen.update({name: (given[0], out)}))
     with torch.no_grad():
-        reconstructor(torch.rand(1, 3, 64, 64), torch.rand(1, 9))
-        x, expected = seen["stem"][0], torch.cat([seen["head"][1], seen["error"][1]], 1)
-        assert torch.equal(Convolutions(reconstructor)(x), expected)
+        reconstructor(torch.rand(1, 3, 64, 64), torch.full((1, 9), 1 / 3))
+        assert torch.equal(Convolutions(reconstructor)(seen["stem"][0]), seen["head"][1])
 
 
 def test_work_of_the_exact_method_grows_with_the_bank(monkeypatch):

@@ -17,7 +17,7 @@ from priorraw_edge.runtime.engine import BundleEngine, open_engine
 from priorraw_edge.verify.verify import measure_bank, verify_bundle
 from random_assets import CAMERAS, random_bank, write_random_assets
 
-TILE = 104
+TILE = 72
 FIRST, SECOND = CAMERAS
 
 

@@ -36,7 +36,7 @@ from priorraw_edge.verify.mil_names import reference_names
 from random_assets import CAMERAS, write_random_assets
 from torch import Tensor
 
-TILE = 104
+TILE = 72
 
 
 @pytest.fixture(scope="module")
@@ -85,9 +85,9 @@ def test_int8_computes_nearly_the_same_in_every_stage(int8, golden):
     runners = open_packages(*int8)
     assert list(runners) == ["int8 package", "int8 package, rounded", "delegate .pte, rounded"]
     bounds = {  # of raw-RGB and of reliability, dB, on random weights
-        "int8 package": (95, 100),  # observed 100.6 and 110.8
-        "int8 package, rounded": (75, 70),  # 82.7 and 76.8
-        "delegate .pte, rounded": (65, 65),  # 70.7 and 72.7
+        "int8 package": (84, 82),  # observed 89.3 and 87.5
+        "int8 package, rounded": (75, 70),  # 80.5 and 76.2
+        "delegate .pte, rounded": (65, 65),  # 72.4 and 71.4
     }
     for stage, run in runners.items():
         for name, found, least in zip(OUTPUTS["tile"], run("tile", golden), bounds[stage], strict=True):
@@ -111,21 +111,19 @@ def test_int8_weights_are_the_models_to_half_a_step(int8, programs, name, stored
     program = MilProgram(folder / f"{name}.mlpackage") if stored == "package" else open_delegate(folder / f"{name}.pte")
     weights = {key.replace(".", "_"): value for key, value in programs[name].exported.state_dict.items()}
     found = quantised(program)
-    assert set(found) == {key.replace(".", "_") for key in large_weights(programs[name])} and len(found) > 15
+    assert set(found) == {key.replace(".", "_") for key in large_weights(programs[name])} and len(found) > 12
     for key, value in found.items():
-        channel = 1 if "_up" in key else 0  # of a transposed convolution the output channels come second
-        others = tuple(i for i in range(value.dim()) if i != channel)
-        step = weights[key].abs().amax(others, keepdim=True) / 127
+        step = weights[key].abs().amax(tuple(range(1, value.dim())), keepdim=True) / 127
         assert ((value - weights[key]).abs() / step).max() <= 0.7, key  # observed 0.60: 0.5, and fp16 twice
         assert not torch.equal(value, weights[key])
 
 
 def test_large_weights_are_counted_by_hand(programs):
-    """Layers of the reconstructor: 18 convolutions, 3 transposed, the heads of 96 and 32 weights aside."""
+    """Layers of the reconstructor: 15 convolutions, of which the last two have 256 weights each."""
     sizes = [
         module.weight.numel()
         for module in programs["tile"].module.model.reconstructor.modules()
-        if isinstance(module, torch.nn.Conv2d | torch.nn.ConvTranspose2d)
+        if isinstance(module, torch.nn.Conv2d)
     ]
     assert len(large_weights(programs["tile"])) == sum(size > LEAST for size in sizes) == len(sizes) - 2
 
@@ -138,18 +136,18 @@ def test_palettes_hold_16_values_and_the_bytes_repeat(programs, tmp_path):
     assert [f for f in files if (a / f).read_bytes() != (b / f).read_bytes()] == [] and len(files) == 4
     values = quantised(MilProgram(a))
     entries = {key: len(value.unique()) for key, value in values.items()}
-    kept = {key: entries.pop(f"model_reconstructor_{key}_weight") for key in ("stem", "up", "join")}
+    kept = {key: entries.pop(f"model_reconstructor_{key}_weight") for key in ("stem",)}
     assert all(2 < n <= 16 for n in entries.values()) and all(100 < n <= 256 for n in kept.values())
-    assert compressed_weights(model_of(a), PAL4) == {8: 3, 4: len(values) - 3}
+    assert compressed_weights(model_of(a), PAL4) == {8: 1, 4: len(values) - 1}
     assert compressed_weights(model_of(a), INT8) == {}
 
 
 def test_an_export_that_compressed_too_little_is_refused(fp32, programs, tmp_path, monkeypatch):
     package = fp32[0] / "tile.mlpackage"
-    with pytest.raises(CompressionError, match=r"tile.mlpackage: weights stored as int8: none; expected 19 of 8 bits"):
+    with pytest.raises(CompressionError, match=r"tile.mlpackage: weights stored as int8: none; expected 13 of 8 bits"):
         check_compressed(programs["tile"], model_of(package), INT8, package.name)
-    monkeypatch.setattr(coreml_weights, "LAYERS", ("conv",))
-    with pytest.raises(CompressionError, match=r"again.mlpackage: .* 16 of 8 bits; expected 19 of"):
+    monkeypatch.setattr(coreml_weights, "LAYERS", ("linear",))
+    with pytest.raises(CompressionError, match=r"again.mlpackage: .* none; expected 13 of"):
         write_package(programs["tile"], tmp_path / "again.mlpackage", "int8")
 
 
@@ -184,7 +182,7 @@ def test_values_bear_the_names_of_the_nodes_that_compute_them(fp32, programs, go
     for value, node in names.items():
         expected = nodes.values[node]
         assert (seen[value][1] - expected).abs().max() <= 1e-4 * expected.abs().max(), (value, node)
-    convolutions = [value for value, (op, _) in seen.items() if op in ("conv", "conv_transpose", "linear")]
+    convolutions = [value for value, (op, _) in seen.items() if op in ("conv", "linear")]
     assert set(convolutions) <= set(names)
     assert len(names) >= len([op for op, _ in seen.values() if op != "cast"]) - 1  # all but the maximum over rows
     assert len(set(names.values())) == len(names)

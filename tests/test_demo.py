@@ -23,7 +23,7 @@ from priorraw_edge.runtime.picture import read_picture
 from random_assets import CAMERAS, write_random_assets
 
 CAMERA = CAMERAS[1]
-TILE = 104  # the smallest that leaves pixels inside the halo
+TILE = 72  # the smallest that leaves pixels inside the halo
 
 
 @pytest.fixture(scope="module")

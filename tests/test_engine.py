@@ -126,7 +126,7 @@ def bundle(programs, tmp_path):
 
     files = {p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in folder.iterdir()}
     manifest = {
-        "format": 2,
+        "format": 3,
         "target": "xnnpack",
         "runs": "executorch",
         "camera": "sony-imx135",

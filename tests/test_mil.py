@@ -124,20 +124,6 @@ def convolution(x, weight, bias, strides, pads, dilations, groups) -> np.ndarray
     return out
 
 
-def transposed_convolution(x, weight, bias, strides, pads, dilations, groups, extra=(0, 0)) -> np.ndarray:
-    """By the definition: every input pixel adds its kernel to the output; `extra` rows and columns at the end."""
-    N, C, H, W = x.shape
-    _, O, h, w = weight.shape  # noqa: E741
-    full = [(n - 1) * s + d * (k - 1) + 1 for n, s, d, k in zip((H, W), strides, dilations, (h, w), strict=True)]
-    out = np.zeros((N, O * groups, full[0] + extra[0], full[1] + extra[1]))
-    for c, o, u, v in itertools.product(range(C), range(O), range(h), range(w)):
-        rows = np.arange(H) * strides[0] + u * dilations[0]
-        columns = np.arange(W) * strides[1] + v * dilations[1]
-        out[np.ix_(range(N), [c // (C // groups) * O + o], rows, columns)] += weight[c, o, u, v] * x[:, c : c + 1]
-    bottom, right = out.shape[2] - pads[1], out.shape[3] - pads[3]
-    return out[:, :, pads[0] : bottom, pads[2] : right] + bias[:, None, None]
-
-
 CONVOLUTIONS = [  # strides, pads (top, bottom, left, right), dilations, groups
     ((1, 1), (0, 0, 0, 0), (1, 1), 1),
     ((2, 2), (1, 1, 1, 1), (1, 1), 1),
@@ -160,26 +146,6 @@ def test_convolution(strides, pads, dilations, groups, with_bias):
     np.testing.assert_allclose(found, expected, atol=2e-5)  # observed 5.5e-6
 
 
-OPEN_ENDED = [(*form, extra) for form in CONVOLUTIONS if form[0] == (2, 2) for extra in ((0, 1), (1, 1))]
-
-
-@pytest.mark.parametrize(
-    ("strides", "pads", "dilations", "groups", "extra"),
-    [*((*form, extra) for form in CONVOLUTIONS for extra in (None, (0, 0))), *OPEN_ENDED],
-)
-def test_transposed_convolution(strides, pads, dilations, groups, extra):
-    """`extra`: rows and columns that an output shape adds at the end; None: no output shape given."""
-    x, weight, bias = array(2, 4, 5, 6), array(4, 6 // groups, 3, 2), array(6)
-    expected = transposed_convolution(x, weight, bias, strides, pads, dilations, groups, extra or (0, 0))
-    padding = {"pad_type": "custom", "pad": list(pads)} if any(pads) else {"pad_type": "valid"}
-    shape = {} if extra is None else {"output_shape": list(expected.shape)}
-    form = {"strides": list(strides), "dilations": list(dilations), "groups": groups} | padding | shape
-    value = operation("conv_transpose", x=x, weight=weight, bias=bias, **form)
-    found = interpreted(value)
-    assert found.shape == expected.shape == value.shape
-    np.testing.assert_allclose(found, expected, atol=2e-5)  # observed 2.8e-6
-
-
 @pytest.mark.parametrize("strides", [(2, 2), (1, 3)])
 @pytest.mark.parametrize("pads", [(0, 0, 0, 0), (1, 1, 1, 1), (0, 1, 1, 0)])
 @pytest.mark.parametrize("excluded", [True, False])
@@ -198,8 +164,17 @@ def test_average_pooling(strides, pads, excluded):
         np.testing.assert_allclose(found[:, :, i, j], expected, atol=1e-6)  # observed 1.2e-7
 
 
+@pytest.mark.parametrize("r", [2, 3])
+def test_pixel_shuffle(r):
+    """By the definition; coremltools computes none of its values."""
+    x = array(2, 3 * r * r, 4, 5)
+    found = interpreted(operation("pixel_shuffle", x=x, upscale_factor=r))
+    for n, c, row, column in np.ndindex(2, 3, 4 * r, 5 * r):
+        assert found[n, c, row, column] == x[n, c * r * r + row % r * r + column % r, row // r, column // r]
+
+
 def test_every_operator_is_tested():
-    assert {op_type for op_type, _ in FORMS} | {"conv", "conv_transpose", "avg_pool"} == set(OPS)
+    assert {op_type for op_type, _ in FORMS} | {"conv", "avg_pool", "pixel_shuffle"} == set(OPS)
 
 
 PICTURE = torch.zeros(1, 2, 4, 4)

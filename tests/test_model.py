@@ -61,7 +61,7 @@ def test_receptive_field_fits_the_halo(monkeypatch):
         (raw[..., pixel, pixel].sum() + reliability[..., pixel, pixel].sum()).backward()
         assert srgb.grad is not None
         radius = max(radius, int((srgb.grad.abs().sum((0, 1)).nonzero() - pixel).abs().max()))
-    assert 30 < radius < HALO  # seen: 44
+    assert 20 < radius < HALO  # seen: 28
 
 
 def test_a_tile_with_its_halo_equals_the_whole():
@@ -70,8 +70,10 @@ def test_a_tile_with_its_halo_equals_the_whole():
     srgb = F.interpolate(PHOTO, (256, 256), mode="bilinear")
     scene = model.scene(THUMBNAIL, keys, values, camera)
     whole = torch.cat(model(srgb, scene), 1)[..., 64:192, 64:192]
-    tile = torch.cat(model(srgb[..., 64 - HALO : 192 + HALO, 64 - HALO : 192 + HALO], scene), 1)
-    assert (tile[..., HALO:-HALO, HALO:-HALO] - whole).abs().max() < 1e-5  # seen: 0
+    margin = -(-HALO // ALIGN) * ALIGN
+    tile = torch.cat(model(srgb[..., 64 - margin : 192 + margin, 64 - margin : 192 + margin], scene), 1)
+    core = slice(margin, -margin)
+    assert (tile[..., core, core] - whole).abs().max() < 1e-5  # seen: 0
     alone = torch.cat(model(srgb[..., 64:192, 64:192], scene), 1)
     assert (alone - whole).abs().max() > 1e-3  # without the halo the border differs
 
@@ -100,7 +102,7 @@ def test_training_starts_at_the_closed_form_inverse():
     # A fresh light is the camera's mean light, a fresh head adds nothing.
     illuminant = np.exp([camera[0, 9], 0.0, camera[0, 10]])
     gains = isp.gains_from_illuminant(illuminant)
-    expected = isp.unrender(PHOTO[0].permute(1, 2, 0).numpy(), gains, tiny.MATRIX).clip(1e-4, 1 - 1e-4)
+    expected = isp.unrender(PHOTO[0].permute(1, 2, 0).numpy(), gains, tiny.MATRIX).clip(0, 1)
     assert np.abs(raw[0].permute(1, 2, 0).numpy() - expected).max() < 1e-5  # seen: 1.0e-7
 
 
@@ -140,7 +142,7 @@ def test_what_did_not_clip_is_the_closed_form():
     gains = 1 / scene_transform(scene).view(3, 3).sum(1).numpy()
     expected = to_tensor(isp.unrender(photo[0].permute(1, 2, 0).numpy(), gains, tiny.MATRIX))[None]
     clipped = ((photo < CLIPPED) | (photo > 1 - CLIPPED)).any(1, keepdim=True).expand_as(raw)
-    difference = (raw - expected.clamp(1e-4, 1 - 1e-4)).abs()
+    difference = (raw - expected.clamp(0, 1)).abs()
     assert difference[~clipped].max() < 1e-5  # seen: 1.2e-7
     assert difference[..., :40, :].mean() > 1e-3
 

@@ -68,8 +68,8 @@ def test_any_flipped_bit_of_the_manifest_is_refused_or_harmless(spoilt, photo, t
 @pytest.mark.parametrize(
     ("values", "line"),
     [
-        ({"format": 1}, "format 1, this program reads 2; export the bundle again"),
-        ({"format": "2"}, 'format "2", this program reads 2'),
+        ({"format": 1}, "format 1, this program reads 3; export the bundle again"),
+        ({"format": "3"}, 'format "3", this program reads 3'),
         ({"target": "coreml"}, 'target "coreml" does not run here; export --target xnnpack'),
         ({"precision": "fp16"}, "does not fit (precision fp16)"),
         ({"tile": 120.5}, "does not fit (tile is 120.5)"),

@@ -135,7 +135,7 @@ def test_damaged_headers_never_end_in_anything_but_one_line(tmp_path, cfa):
     [
         ("nikon-d5000.dng", "nikon-d5000", (2868, 4310), 3840),
         ("canon-eos-30d.cr2", "canon-eos-30d", (2348, 3522), 4095),
-        ("canon-eos-550d.dng", "canon-eos-kiss-x4", (1156, 1734), 15000),
+        ("canon-eos-550d.dng", "canon-eos-550d", (1156, 1734), 15000),
     ],
 )
 def test_real_files(data, name, camera, size, white):

@@ -9,6 +9,7 @@ import torch
 from priorraw import train_light as stage2
 from priorraw import train_reconstruct as stage3
 from priorraw import train_search as stage1
+from priorraw.assets import load_reconstructor, save_part
 from priorraw.errors import InputError
 from priorraw.pictures import CameraPictures, TrainingPicture, camera_vector, load_cameras
 from priorraw.train import CHECKPOINT, TrainConfig, fit
@@ -168,6 +169,21 @@ def test_a_stage_trains_its_own_part_alone(run, part, pictures, tmp_path):
     # These scenes clip nowhere, so the reconstructor's residual has nothing to learn; its expected error has.
     trained = {k for k in after if k.startswith(f"{part}.") and k.endswith("weight")} - {"reconstructor.head.weight"}
     assert trained and all((after[k] != before[k]).any() for k in trained)
+
+
+def test_the_reconstructor_goes_on_from_given_weights(pictures, tmp_path):
+    model = tiny.model(seed=5)
+    save_part(model, ("reconstructor",), tmp_path / "reconstructor.safetensors")
+    config, start = load_reconstructor(tmp_path / "reconstructor.safetensors")
+    assert config.reconstructor == model.config.reconstructor
+    camera = CameraPictures(tiny.CAMERA, tiny.MATRIX, pictures)
+    one = replace(SHORT, steps=1, learning_rate=1e-12)
+    trained = train_reconstruct([camera], config, one, tmp_path / "run", RECONSTRUCT, start)
+    for name, value in trained.reconstructor.state_dict().items():
+        assert (value - start[name]).abs().max() < 1e-9  # seen: 0
+    save_part(model, ("light",), tmp_path / "light.safetensors")
+    with pytest.raises(InputError, match="holds no reconstructor"):
+        load_reconstructor(tmp_path / "light.safetensors")
 
 
 def test_the_light_trains_without_the_prior(pictures, tmp_path):

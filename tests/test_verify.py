@@ -24,7 +24,7 @@ from priorraw_edge.verify.verify import ParityError, measure_bank, verify_bundle
 from random_assets import CAMERAS, write_random_assets
 from safetensors.torch import load_file, save_file
 
-TILE = 104
+TILE = 72
 FORMS = [("xnnpack", "fp32"), ("xnnpack", "int8"), ("coreml", "mixed")]
 STAGES = {
     "fp32": {"golden outputs", "exported program", "xnnpack .pte"},
@@ -200,7 +200,7 @@ def test_other_weights_are_refused_and_another_bank_is_noted(bundle, assets, tmp
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"format": 7}, "format 7, this version reads 2"),
+        ({"format": 7}, "format 7, this version reads 3"),
         ({"files": {"../../etc/passwd": "00"}}, "outside the bundle"),
         ({"files": {}}, "lists no sha256 of scene"),
         ({"target": "tpu"}, "target 'tpu' is unknown"),
@@ -276,7 +276,7 @@ def test_bisection_finds_the_first_operator_that_departs(assets):
         last = [n.name for n in exported.graph.nodes if n.op == "call_function"]
         return [value + (0.01 if len(last) > wrong else 0) * value.abs().max()]
 
-    assert first_bad_prefix(program, run) == "reconstructor.encode1.spatial: conv2d_4"
+    assert first_bad_prefix(program, run) == "reconstructor.encode1.spatial: conv2d_2"
     assert first_bad_prefix(program, lambda exported: list(_tuple(exported.module()(*program.inputs.values())))) is None
 
 

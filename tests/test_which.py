@@ -10,11 +10,12 @@ import tifffile
 from PIL import Image
 from priorraw.assets import load_assets, shipped_assets
 from priorraw.bank import Bank
+from priorraw.cameras import camera_id
 from priorraw_edge.export.programs import bank_tensors
 from priorraw_edge.runtime import engine as engines
 from priorraw_edge.runtime.engine import BundleEngine, EagerEngine, known_cameras, open_engine
 from priorraw_edge.runtime.exif import Facts
-from priorraw_edge.runtime.which import camera_slug, choose_camera
+from priorraw_edge.runtime.which import choose_camera
 from test_hint import exif, pentax
 from test_reconstruct import PHOTO, ClosedForm
 
@@ -34,7 +35,7 @@ KNOWN = ["olympus-e-pl6", "samsung-nx2000", "sony-imx135", "sony-slt-a57", "cano
     ],
 )
 def test_names_in_exif_are_names_of_banks(make, model, camera):
-    assert camera_slug(make, model) == camera
+    assert camera_id(make, model) == camera
 
 
 def test_exif_chooses_among_the_banks():

@@ -28,14 +28,14 @@ K = 64
 
 
 def config(*, prior: bool = True) -> ModelConfig:
-    return ModelConfig(ENCODER_CONFIG, LightConfig(prior, width=8), ReconstructorConfig(width=8, detail=8))
+    return ModelConfig(ENCODER_CONFIG, LightConfig(prior, width=8), ReconstructorConfig(detail=8, width=8, deep=16))
 
 
 def model(model_config: ModelConfig | None = None, seed: int = 0) -> PriorRAW:
     """Random weights, also in the heads that start at zero, so that nothing hides behind a zero."""
     torch.manual_seed(seed)
     built = PriorRAW(model_config or config()).eval().requires_grad_(False)
-    for head in (built.light.head, built.light.error_head, built.reconstructor.head, built.reconstructor.error_head):
+    for head in (built.light.head, built.light.error_head, built.reconstructor.head.spread):
         nn.init.normal_(head.weight, std=0.2)
     return built
 

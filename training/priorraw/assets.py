@@ -137,6 +137,42 @@ def save_part(model: PriorRAW, parts: tuple[str, ...], path: Path) -> None:
         save_file(tensors, temporary, {"config": json.dumps(config, sort_keys=True)})
 
 
+def load_reconstructor(path: Path) -> tuple[ModelConfig, dict[str, Tensor]]:
+    """The config and the weights, by their names in the reconstructor, of a file that holds a reconstructor.
+
+    Raises:
+        InputError: the file is missing, damaged, or holds none.
+    """
+    config, tensors = _read_part(path, ModelConfig().to_json())
+    prefix = "reconstructor."
+    weights = {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
+    model = _build(config, path)
+    expected = {key: value.shape for key, value in model.reconstructor.state_dict().items()}
+    if {key: value.shape for key, value in weights.items()} != expected:
+        raise InputError(f"{path}: holds no reconstructor of this version; train it again")
+    return model.config, weights
+
+
+def _read_part(path: Path, config: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """`config` with the entries of the parts that a file holds in place of its own, and the file's tensors."""
+    try:
+        with safe_open(path, "pt") as file:
+            own = json.loads((file.metadata() or {})["config"])
+            part = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a dict)
+            return config | {name: own[name] for name in {key.split(".")[0] for key in part} & config.keys()}, part
+    except FileNotFoundError:
+        raise InputError(f"{path}: not found; train it first") from None
+    except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{path}: not a model part ({error}); restore or train it again") from None
+
+
+def _build(config: dict[str, Any], path: Path) -> PriorRAW:
+    try:
+        return PriorRAW(ModelConfig.from_json(config))
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{path}: not a model part ({error}); restore or train it again") from None
+
+
 def load_model(paths: list[Path]) -> PriorRAW:
     """Build the model that the files' configs describe, each for the parts that it holds, and fill those parts.
 
@@ -146,23 +182,12 @@ def load_model(paths: list[Path]) -> PriorRAW:
     tensors: dict[str, Tensor] = {}
     config = ModelConfig().to_json()
     for path in paths:
-        try:
-            with safe_open(path, "pt") as file:
-                own = json.loads((file.metadata() or {})["config"])
-                part = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a dict)
-                config |= {name: own[name] for name in {key.split(".")[0] for key in part} & config.keys()}
-                tensors |= part
-        except FileNotFoundError:
-            raise InputError(f"{path}: not found; train it first") from None
-        except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
-            raise InputError(f"{path}: not a model part ({error}); restore or train it again") from None
+        config, part = _read_part(path, config)
+        tensors |= part
     held = {key.split(".")[0] for key in tensors}
     if not held.issuperset(ENCODER_PARTS):
         raise InputError(f"{paths[0]}: holds no encoder; give the encoder.safetensors that train search wrote")
-    try:
-        model = PriorRAW(ModelConfig.from_json(config)).eval()
-    except (TypeError, ValueError) as error:
-        raise InputError(f"{paths[-1]}: not a model part ({error}); restore or train it again") from None
+    model = _build(config, paths[-1]).eval()
     expected = {k: v.shape for k, v in model.state_dict().items() if k.split(".")[0] in held}
     if {k: v.shape for k, v in tensors.items()} != expected:
         raise InputError(f"{paths[-1]}: tensors contradict the config in the file; train it again")

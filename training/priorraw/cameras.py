@@ -19,6 +19,13 @@ COLOR_MATRICES = {
 }
 
 
+# Names under which a camera is sold elsewhere -> the one that banks go by.
+SAME_BODY = {
+    "canon-eos-kiss-x4": "canon-eos-550d",
+    "canon-eos-rebel-t2i": "canon-eos-550d",
+}
+
+
 def camera_id(make: str, model: str) -> str:
     """Make and model, as EXIF has them, as one word: ("OLYMPUS IMAGING CORP.", "E-PL6") is olympus-e-pl6.
 
@@ -26,7 +33,8 @@ def camera_id(make: str, model: str) -> str:
     """
     brand = make.split()[0] if make.strip() else ""
     name = model if model.lower().startswith(brand.lower()) else f"{brand} {model}"
-    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
+    word = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
+    return SAME_BODY.get(word, word)
 
 
 def color_matrix(camera: str) -> np.ndarray:

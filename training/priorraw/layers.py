@@ -13,12 +13,12 @@ def decode(srgb: Tensor) -> Tensor:
     """sRGB in [0, 1] to linear light before the tone curve: `isp.inverse_tone(isp.srgb_decode(x))`, any shape.
 
     Written without `where` or `pow`, which XNNPACK leaves out: the power segment minus the linear one is
-    negative exactly where the linear one holds.
+    negative exactly where the linear one holds. In units of 1 / 12.92, since each pass over a picture counts.
     """
     knee = srgb.clamp(min=0.04045)
-    power = torch.exp(2.4 * torch.log((knee + 0.055) * (1 / 1.055)))
-    toned = srgb * (1 / 12.92) + F.relu(power - knee * (1 / 12.92))
-    return toned * TONE_SHOULDER / (1 + TONE_SHOULDER - toned)
+    power = torch.exp(2.4 * torch.log(knee + 0.055)) * (12.92 / 1.055**2.4)
+    toned = srgb + F.relu(power - knee)
+    return toned * TONE_SHOULDER / (12.92 * (1 + TONE_SHOULDER) - toned)
 
 
 def logit(probability: Tensor) -> Tensor:
@@ -75,3 +75,17 @@ class Residual(nn.Module):
         if scale is not None:
             hidden = hidden * (scale + 1.0) + shift
         return x + self.mix(F.relu(hidden))
+
+
+class Upsample(nn.Module):
+    """(N, in, H, W) to (N, out, 2H, 2W): a transposed 2x2 convolution, as a 1x1 one whose channels become pixels.
+
+    XNNPACK's transposed convolution takes four times as long for the four channels of the result.
+    """
+
+    def __init__(self, inputs: int, outputs: int):
+        super().__init__()
+        self.spread = nn.Conv2d(inputs, 4 * outputs, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.pixel_shuffle(self.spread(x), 2)

@@ -19,7 +19,7 @@ from priorraw.reconstructor import Reconstructor, ReconstructorConfig, reliabili
 
 THUMBNAIL = 64  # side of the square thumbnail that the scene part sees
 ALIGN = 8  # total stride of the tile part: sides of tiles and their origins are multiples of it
-HALO = 48  # pixels; covers the receptive field of the tile part (radius measured in tests/test_model.py)
+HALO = 32  # pixels; covers the receptive field of the tile part (radius measured in tests/test_model.py)
 
 
 def scene_transform(scene: Tensor) -> Tensor:
@@ -84,6 +84,7 @@ class PriorRAW(nn.Module):
     def tile(self, srgb: Tensor, scene: Tensor) -> tuple[Tensor, Tensor]:
         """sRGB (1, 3, T, T) and scene vector to raw-RGB (1, 3, T, T) and reliability (1, 1, T, T) in [0, 1]."""
         raw, log_error = self.reconstructor(srgb, scene_transform(scene))
+        raw = raw.clamp(0, 1)
         return raw, reliability_of(raw, log_error, scene[:, :1])
 
     forward = tile

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from priorraw.layers import Residual, decode, logit, mix_channels
+from priorraw.layers import Residual, Upsample, decode, mix_channels
 
 CLIPPED = 0.02  # sRGB within this distance of 0 or 1 counts as partly clipped: JPEG moves clipped codes a little
 RELIABLE_ERROR = 0.01  # expected absolute error at which the reliability is one half
@@ -21,59 +21,61 @@ ERROR_RANGE = (-10.0, -1.0)  # of the logarithm of the expected error
 
 @dataclass(frozen=True)
 class ReconstructorConfig:
-    width: int = 32  # at half resolution; doubled and tripled below
-    detail: int = 16  # channels brought back to full resolution
+    detail: int = 24  # channels at half resolution
+    width: int = 48  # at quarter resolution
+    deep: int = 64  # at eighth resolution
 
 
 class Reconstructor(nn.Module):
-    """A U-Net at half, quarter and eighth resolution, and 1x1 convolutions that join it with the full one."""
+    """A U-Net whose 3x3 convolutions lie at quarter and eighth resolution, and which ends at full resolution.
+
+    A phone's time goes into bytes as much as into operations: no feature map is as large as the picture.
+    """
 
     def __init__(self, config: ReconstructorConfig):
         super().__init__()
-        w0, w1, w2 = config.width, 2 * config.width, 3 * config.width
-        inputs = 15  # sRGB, closed-form inverse, where it clipped above and below, response to white
-        self.stem = nn.Conv2d(inputs, w0, 4, stride=2, padding=1)
-        self.encode0 = Residual(w0)
+        w0, w1, w2 = config.detail, config.width, config.deep
+        self.stem = nn.Conv2d(9, w0, 2, stride=2)  # sRGB, closed-form inverse, where it clipped
         self.down1 = nn.Conv2d(w0, w1, 2, stride=2)
+        self.white = nn.Linear(3, w1)
         self.encode1 = Residual(w1)
         self.down2 = nn.Conv2d(w1, w2, 2, stride=2)
         self.encode2 = nn.Sequential(Residual(w2), Residual(w2))
-        self.up1 = nn.ConvTranspose2d(w2, w1, 2, stride=2)
+        self.up1 = Upsample(w2, w1)
         self.decode1 = Residual(w1)
-        self.up0 = nn.ConvTranspose2d(w1, w0, 2, stride=2)
-        self.decode0 = Residual(w0)
-        self.up = nn.ConvTranspose2d(w0, config.detail, 2, stride=2)
-        self.join = nn.Conv2d(config.detail + inputs, 32, 1)
-        self.head = nn.Conv2d(32, 3, 1)
-        self.error_head = nn.Conv2d(32, 1, 1)
-        for parameter in (*self.head.parameters(), self.error_head.weight):
-            nn.init.zeros_(parameter)  # so that training starts at the closed-form inverse
-        assert self.error_head.bias is not None
-        nn.init.constant_(self.error_head.bias, -6.0)  # an error of 0.25 %
+        self.up0 = Upsample(w1, w0)
+        self.join = nn.Conv2d(w0, w0, 1)
+        self.head = Upsample(w0, 4)
+        last = self.head.spread
+        assert last.bias is not None
+        nn.init.zeros_(last.weight)  # so that training starts at the closed-form inverse
+        last.bias.data = torch.tensor([0.0, 0.0, 0.0, -6.0]).repeat_interleave(4)  # an error of 0.25 %
 
     def forward(self, srgb: Tensor, transform: Tensor) -> tuple[Tensor, Tensor]:
-        """Linear raw-RGB (N, 3, H, W) in (0, 1), and the logarithm of its expected error (N, 1, H, W).
+        """Linear raw-RGB (N, 3, H, W), and the logarithm of its expected error (N, 1, H, W).
 
-        The error is absolute, the mean over the channels, and leaves out what a wrong light adds.
+        What the network adds may leave [0, 1]: there a gradient still says so; `PriorRAW.tile` clamps. The error is
+        absolute, the mean over the channels, and leaves out what a wrong light adds.
 
         Args:
             srgb: (N, 3, H, W) in [0, 1]; H and W multiples of 8.
             transform: (N, 9) matrix from linear sRGB to raw-RGB; its rows sum to the response to white.
         """
-        base = mix_channels(decode(srgb), transform)
-        high = ((srgb - (1 - CLIPPED)) * (1 / CLIPPED)).clamp(0, 1)
-        low = ((CLIPPED - srgb) * (1 / CLIPPED)).clamp(0, 1)
+        base = mix_channels(decode(srgb), transform).clamp(0, 1)
+        centred = srgb - 0.5
+        clipped = (centred - centred.clamp(CLIPPED - 0.5, 0.5 - CLIPPED)) * (1 / CLIPPED)  # -1 black, 1 white
         rows = [transform[:, i : i + 1] + transform[:, i + 1 : i + 2] + transform[:, i + 2 : i + 3] for i in (0, 3, 6)]
-        white = srgb * 0.0 + torch.cat(rows, 1).unsqueeze(-1).unsqueeze(-1)  # XNNPACK leaves expand and ones_like out
-        x = torch.cat([srgb - 0.5, base, high, low, white - 0.5], 1)
-        x0 = self.encode0(F.relu(self.stem(x)))
-        x1 = self.encode1(F.relu(self.down1(x0)))
+        added = self.network(torch.cat([centred, base, clipped], 1), torch.cat(rows, 1))
+        raw = base + added[:, :3] * any_channel(clipped.abs())
+        return raw, added[:, 3:4].clamp(*ERROR_RANGE)
+
+    def network(self, x: Tensor, white: Tensor) -> Tensor:
+        """(N, 9, H, W) and the response to white (N, 3) to (N, 4, H, W): what is added, and log error."""
+        x0 = F.relu(self.stem(x))
+        x1 = self.encode1(F.relu(self.down1(x0) + self.white(white - 0.5).unsqueeze(-1).unsqueeze(-1)))
         x2 = self.encode2(F.relu(self.down2(x1)))
         y1 = self.decode1(F.relu(self.up1(x2) + x1))
-        y0 = self.decode0(F.relu(self.up0(y1) + x0))
-        joined = F.relu(self.join(torch.cat([F.relu(self.up(y0)), x], 1)))
-        raw = torch.sigmoid(logit(base) + self.head(joined) * any_channel(torch.maximum(high, low)))
-        return raw, self.error_head(joined).clamp(*ERROR_RANGE)
+        return self.head(F.relu(self.join(F.relu(self.up0(y1) + x0))))
 
 
 def any_channel(mask: Tensor) -> Tensor:

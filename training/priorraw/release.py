@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import click
+import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 from priorraw.assets import (
     ENCODER,
@@ -25,7 +27,7 @@ from priorraw.bank import Bank, build_bank
 from priorraw.dataset import PairDataset
 from priorraw.evaluate import FIGURES, STAGES, evaluate
 from priorraw.files import atomic_file, sha256, write_json
-from priorraw.model import PriorRAW
+from priorraw.model import HALO, THUMBNAIL, PriorRAW
 from priorraw.pictures import CameraPictures, load_cameras
 from priorraw.progress import say
 from priorraw.srgb_input import SrgbInput
@@ -78,7 +80,7 @@ def release(runs: Path, data: Path, out: Path, results: Path | None) -> None:
         }
         write_asset(out, camera, ["make assets"], measured)
         load_assets(camera, out)
-        write_card(out, camera, bank, measured)
+        write_card(out, camera, prior, measured)
         say(f"{out / camera}: {json.dumps(measured['test'][names[0]]['reconstructed'])}")
     if results:
         compare(runs, data, out, results)
@@ -127,7 +129,17 @@ def compare(runs: Path, data: Path, assets: Path, results: Path) -> None:
     write_json(results, table)
 
 
-def write_card(folder: Path, camera: str, bank: Bank, measured: dict[str, Any]) -> None:
+def flops(model: PriorRAW, bank: Bank) -> tuple[float, float]:
+    """GFLOP of the scene part a picture, and of the tile part a megapixel; a multiplication and addition are two."""
+    side = 512
+    with FlopCounterMode(display=False) as scene, torch.no_grad():
+        vector = model.scene(torch.zeros(1, 3, THUMBNAIL, THUMBNAIL), *bank.tensors())
+    with FlopCounterMode(display=False) as tile, torch.no_grad():
+        model.tile(torch.zeros(1, 3, side, side), vector)
+    return scene.get_total_flops() * 1e-9, tile.get_total_flops() / side**2 * 1e-3
+
+
+def write_card(folder: Path, camera: str, prior: Prior, measured: dict[str, Any]) -> None:
     """MODEL_CARD.md of one camera, from its measured figures."""
     columns = ("reconstructed", "hinted", "assembled", "inferred-light", "mean-light", "true-light")
     rows = [
@@ -136,12 +148,15 @@ def write_card(folder: Path, camera: str, bank: Bank, measured: dict[str, Any]) 
         + f" | {test['reconstructed']['light_error']:.1f}° | {-test['reconstructed']['reliability_rank']:.2f} |"
         for name, test in measured["test"].items()
     ]
-    info = bank.info
+    info, (scene, tile) = prior.bank.info, flops(prior.model, prior.bank)
     text = f"""# Model card: {camera}
 
 **What it is.** The PriorRAW bank of {camera}: {info.K:,} entries of {info.d}-d features, sRGB and raw-RGB, each the
 mean of {info.G} of {info.reference_pixels:,} half-resolution reference pixels from {info.reference_pictures:,} training
 pictures. It works with the encoder and reconstructor in `shared/`, which all cameras share.
+
+**Cost.** {scene:.2f} GFLOP a picture for search and light, {tile:.1f} GFLOP a megapixel for the rest; tiles of
+512 pixels with their halos compute {(512 / (512 - 2 * HALO)) ** 2:.2f} times that.
 
 **Data and terms.** {TAU if camera == "sony-imx135" else NUS}
 The shared encoder and reconstructor were trained on NUS (three cameras) and INTEL-TAU together; both terms bind them.

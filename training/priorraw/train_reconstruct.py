@@ -40,12 +40,18 @@ def train_reconstruct(
     train: TrainConfig,
     out: Path,
     config: ReconstructConfig | None = None,
+    start: dict[str, Tensor] | None = None,
 ) -> PriorRAW:
-    """Train the reconstructor on the pictures of one or more cameras; see `fit` for resume."""
+    """Train the reconstructor on the pictures of one or more cameras; see `fit` for resume.
+
+    `start` are weights to go on from, by their names in the reconstructor.
+    """
     config = config or ReconstructConfig()
     device = pick_device()
     torch.manual_seed(train.seed)
     model = PriorRAW(model_config).requires_grad_(False)
+    if start is not None:
+        model.reconstructor.load_state_dict(start)
     model.reconstructor.requires_grad_(True)
     model.to(device)
     pictures: list[tuple[TrainingPicture, Tensor, np.ndarray]] = []

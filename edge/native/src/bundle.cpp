@@ -10,7 +10,7 @@ namespace {
 namespace fs = std::filesystem;
 using Json = nlohmann::json;
 
-constexpr int FORMAT = 2;
+constexpr int FORMAT = 3;
 constexpr std::uintmax_t LARGEST_MANIFEST = 16 << 20;
 constexpr int LARGEST_TILE = 4096;
 const std::string CURE = "export the bundle again";

@@ -8,7 +8,37 @@
 namespace priorraw {
 namespace {
 
-const std::vector<std::string> GOLDEN_TENSORS = {"thumbnail", "tile", "scene", "raw", "reliability"};
+// The layout of a golden file is that of edge/priorraw_edge/export/golden_file.py.
+const std::vector<std::string> GOLDEN_TENSORS = {"thumbnail", "patch", "scene", "raw", "reliability"};
+constexpr int FIRST = 3, STEP = 7;  // rows and columns of a tile that the golden outputs hold
+
+/// The tile that repeats a patch of 8-bit codes (1, C, P, P).
+Tensor tile_of(const Tensor& patch, int side) {
+    const int channels = patch.shape.at(1), own = patch.shape.at(3);
+    Tensor tile{{1, channels, side, side}, {}};
+    tile.values.reserve(count(tile.shape));
+    for (int c = 0; c < channels; ++c) {
+        for (int y = 0; y < side; ++y) {
+            const float* row = patch.values.data() + (static_cast<std::size_t>(c) * own + y % own) * own;
+            for (int x = 0; x < side; ++x) tile.values.push_back(row[x % own] / 255);
+        }
+    }
+    return tile;
+}
+
+/// What a golden file holds of a picture (1, C, T, T).
+Tensor sampled(const Tensor& picture) {
+    const int channels = picture.shape.at(1), side = picture.shape.at(3), n = (side - FIRST + STEP - 1) / STEP;
+    Tensor samples{{1, channels, n, n}, {}};
+    samples.values.reserve(count(samples.shape));
+    for (int c = 0; c < channels; ++c) {
+        for (int y = FIRST; y < side; y += STEP) {
+            const float* row = picture.values.data() + (static_cast<std::size_t>(c) * side + y) * side;
+            for (int x = FIRST; x < side; x += STEP) samples.values.push_back(row[x]);
+        }
+    }
+    return samples;
+}
 
 /// What a camera's bank and golden file hold, checked.
 struct Golden {
@@ -16,10 +46,18 @@ struct Golden {
 
     Golden(const Bundle& bundle, const std::string& camera)
         : bank(bundle.tensors(bundle.bank(camera).file, BANK_TENSORS)),
-          tensors(bundle.tensors(bundle.bank(camera).golden, GOLDEN_TENSORS)) {}
+          tensors(bundle.tensors(bundle.bank(camera).golden, GOLDEN_TENSORS)) {
+        const Shape shape = tensors["patch"].shape;
+        if (shape.size() != 4 || shape[3] < 1 || shape[2] != shape[3]) {
+            throw InputError(bundle.path_of(bundle.bank(camera).golden) + ": a patch of " + to_string(shape) +
+                             "; export the bundle again");
+        }
+        tensors["tile"] = tile_of(tensors["patch"], bundle.tile);
+    }
 
     Tensors run(Model& model) {
         Tensors outputs = model.tile({{"tile", tensors["tile"]}, {"scene", tensors["scene"]}});
+        for (const char* name : {"raw", "reliability"}) outputs[name] = sampled(outputs.at(name));
         outputs["scene"] = model.scene(tensors["thumbnail"], bank);
         return outputs;
     }

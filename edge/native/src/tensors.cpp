@@ -1,5 +1,6 @@
 #include "tensors.h"
 
+#include <algorithm>
 #include <bit>
 #include <cstdint>
 #include <cstring>
@@ -31,7 +32,8 @@ Shape read_shape(const Json& sides) {
 }
 
 Tensor read_tensor(const Json& entry, const unsigned char* data, std::uint64_t size) {
-    if (entry.at("dtype") != "F32") throw InputError("dtype " + entry.at("dtype").dump() + " where F32 is needed");
+    const Json& dtype = entry.at("dtype");
+    if (dtype != "F32" && dtype != "U8") throw InputError("dtype " + dtype.dump() + " where F32 or U8 is needed");
     Tensor tensor{read_shape(entry.at("shape")), {}};
     const Json& offsets = entry.at("data_offsets");
     if (offsets.size() != 2 || !offsets[0].is_number_unsigned() || !offsets[1].is_number_unsigned()) {
@@ -39,12 +41,16 @@ Tensor read_tensor(const Json& entry, const unsigned char* data, std::uint64_t s
     }
     const auto begin = offsets[0].get<std::uint64_t>(), end = offsets[1].get<std::uint64_t>();
     tensor.values.resize(count(tensor.shape));
-    const std::uint64_t needed = tensor.values.size() * sizeof(float);
+    const std::uint64_t needed = tensor.values.size() * (dtype == "F32" ? sizeof(float) : 1);
     if (begin > end || end > size || end - begin != needed) {
         throw InputError("offsets " + offsets.dump() + " for " + std::to_string(needed) + " of " +
                          std::to_string(size) + " bytes");
     }
-    if (needed) std::memcpy(tensor.values.data(), data + begin, needed);
+    if (dtype == "U8") {
+        std::copy(data + begin, data + end, tensor.values.begin());
+    } else if (needed) {
+        std::memcpy(tensor.values.data(), data + begin, needed);
+    }
     return tensor;
 }
 

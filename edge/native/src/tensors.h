@@ -24,8 +24,8 @@ std::string to_string(const Shape& shape);
 /// The product of the sides.
 std::size_t count(const Shape& shape);
 
-/// The tensors of a safetensors file, every offset checked against the file before it is used.
-/// Throws InputError, naming `name`, for anything but well-formed float32 tensors.
+/// The tensors of a safetensors file, every offset checked against the file before it is used; uint8 becomes float.
+/// Throws InputError, naming `name`, for anything but well-formed float32 and uint8 tensors.
 /// Source: https://huggingface.co/docs/safetensors, "Format".
 Tensors parse_safetensors(const Bytes& bytes, const std::string& name);
 

@@ -42,17 +42,10 @@ def tiled(engine: Engine, megapixels: float) -> Subject:
 
 def bundle(order: Order) -> Subject:
     from priorraw_edge.runtime.engine import BundleEngine
+    from priorraw_edge.runtime.executorch import set_threads
 
-    set_executorch_threads(order["threads"])
+    set_threads(order["threads"])  # ExecuTorch's own count is the machine's, not what this process may use
     return tiled(BundleEngine(Path(order["folder"])), order["megapixels"])
-
-
-def set_executorch_threads(threads: int) -> None:
-    """ExecuTorch's pool, which counts the machine's cores and not those that this process may use."""
-    from executorch.extension.pybindings import portable_lib
-
-    if portable_lib._threadpool_get_thread_count() != threads:
-        portable_lib._unsafe_reset_threadpool(threads)  # nothing runs yet
 
 
 def eager(order: Order) -> Subject:
@@ -126,8 +119,9 @@ def convolutions(order: Order) -> Subject:
 
     from priorraw_edge.bench.convolutions import INPUTS
     from priorraw_edge.bench.prepare import CONVOLUTIONS
+    from priorraw_edge.runtime.executorch import set_threads
 
-    set_executorch_threads(order["threads"])
+    set_threads(order["threads"])
     program = Runtime.get().load_program((Path(order["folder"]) / CONVOLUTIONS).read_bytes())
     method = program.load_method("forward")
     random = np.random.default_rng(0)

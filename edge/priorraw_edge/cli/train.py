@@ -94,18 +94,22 @@ def light(
 
 
 @command.command()
-@training_options(steps=6000, learning_rate=2e-3)
+@training_options(steps=12000, learning_rate=1e-3)
 @click.option("--batch", default=16, show_default=True, type=click.IntRange(1))
-def reconstruct(datasets: tuple[Path, ...], out: Path, steps: int, learning_rate: float, seed: int, batch: int) -> None:
+@click.option("--start", type=FOLDER, help="reconstructor.safetensors to start from.  [default: random weights]")
+def reconstruct(
+    datasets: tuple[Path, ...], out: Path, steps: int, learning_rate: float, seed: int, batch: int, start: Path | None
+) -> None:
     """Train the reconstructor on the train splits of DATASETS; it needs neither encoder nor bank."""
-    from priorraw.assets import save_part
+    from priorraw.assets import load_reconstructor, save_part
     from priorraw.model import ModelConfig
     from priorraw.pictures import load_cameras
     from priorraw.train import TrainConfig
     from priorraw.train_reconstruct import ReconstructConfig, train_reconstruct
 
     cameras = load_cameras(datasets, "train")
-    train = TrainConfig(steps, learning_rate, weight_decay=1e-2, seed=seed)
-    trained = train_reconstruct(cameras, ModelConfig(), train, out, ReconstructConfig(batch))
+    config, weights = load_reconstructor(start) if start else (ModelConfig(), None)
+    train = TrainConfig(steps, learning_rate, seed=seed)
+    trained = train_reconstruct(cameras, config, train, out, ReconstructConfig(batch), weights)
     save_part(trained, ("reconstructor",), out / "reconstructor.safetensors")
     click.echo(f"{out / 'reconstructor.safetensors'}: {steps} steps, {len(cameras)} cameras")

@@ -20,12 +20,12 @@ from torch import Tensor
 from priorraw_edge.export.calibration import Recipes
 from priorraw_edge.export.converted import Converted
 from priorraw_edge.export.golden import golden_picture
-from priorraw_edge.export.programs import Program, bank_tensors, picture_inputs, run_eager, trace
+from priorraw_edge.export.golden_file import GOLDEN_TENSORS, golden_inputs, golden_outputs, program_inputs
+from priorraw_edge.export.programs import Program, bank_tensors, run_eager, trace
 from priorraw_edge.export.targets import Target
 
 BUNDLE = "bundle.json"
-GOLDEN_TENSORS = ("thumbnail", "tile", "scene", "raw", "reliability")
-FORMAT = 2
+FORMAT = 3
 
 # Measures the bank of one camera in a folder against PyTorch, as its manifest describes it; returns the entry
 # `parity` of that bank, or raises.
@@ -56,14 +56,15 @@ def export_bundle(
     """
     clock = _Clock()
     with atomic_folder(out, BUNDLE) as folder:
-        tensors = run_eager(prior.model, bank_tensors(prior.bank), picture_inputs(golden_picture(golden), tile))
+        self_test = golden_inputs(golden_picture(golden), tile)
+        tensors = run_eager(prior.model, bank_tensors(prior.bank), program_inputs(self_test, tile))
         programs = trace(prior.model, tensors)
         clock.say("traced scene and tile programs")
         options = {} if recipes is None else {"recipes": recipes(programs)}
         converted = target.convert(programs, folder, precision, **options)
         clock.say(f"lowered for {target.name}, {precision}")
         manifest = _manifest(prior, target, tile, precision, programs, converted)
-        manifest["banks"] = {prior.camera: _write_bank(folder, prior, tensors)}
+        manifest["banks"] = {prior.camera: _write_bank(folder, prior, self_test | golden_outputs(tensors))}
         manifest |= _file_entries(folder)
         if measure is not None:
             manifest["banks"][prior.camera]["parity"] = measure(folder, manifest, prior.camera, prior.model)
@@ -90,9 +91,9 @@ def add_bank(folder: Path, manifest: dict[str, Any], prior: Prior, measure: Meas
     _check_bank(folder, manifest, prior)
     first = manifest["banks"][manifest["camera"]]
     golden = load_file(folder / first["golden"])
-    inputs = {name: golden[name] for name in ("thumbnail", "tile")}
-    tensors = run_eager(prior.model, bank_tensors(prior.bank), inputs)
-    entry = _write_bank(folder, prior, tensors)
+    inputs = program_inputs(golden, manifest["tile"])
+    outputs = golden_outputs(run_eager(prior.model, bank_tensors(prior.bank), inputs))
+    entry = _write_bank(folder, prior, golden | outputs)
     try:
         manifest = manifest | {"banks": manifest["banks"] | {camera: entry}}
         manifest |= _file_entries(folder)
@@ -145,7 +146,7 @@ def _write_bank(folder: Path, prior: Prior, golden: dict[str, Tensor]) -> dict[s
     entry = {"file": f"banks/{prior.camera}.safetensors", "golden": f"golden/{prior.camera}.safetensors"}
     for name, tensors in (
         (entry["file"], bank_tensors(prior.bank)),
-        (entry["golden"], {name: golden[name].contiguous() for name in GOLDEN_TENSORS}),
+        (entry["golden"], {name: golden[name] for name in GOLDEN_TENSORS}),
     ):
         with atomic_file(folder / name) as temporary:
             save_file(tensors, temporary)

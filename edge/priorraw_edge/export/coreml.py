@@ -33,7 +33,7 @@ from priorraw_edge.export.delegation import Delegation, check_delegation, delega
 from priorraw_edge.export.programs import Program
 
 DEPLOYMENT_TARGET = ct.target.iOS17
-MIXED_FP16_OPS = frozenset({"conv", "conv_transpose", "relu", "linear", "matmul", "softmax"})
+MIXED_FP16_OPS = frozenset({"conv", "relu", "linear", "matmul", "softmax"})
 # Fails on `linear(x) + scalar` (the unit norm's epsilon): it indexes the shape of a scalar bias.
 UNUSABLE_PASSES = ("common::fuse_linear_bias",)
 

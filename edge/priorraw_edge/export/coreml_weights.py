@@ -26,8 +26,8 @@ from priorraw_edge.errors import CheckError
 from priorraw_edge.export.programs import Program
 
 LEAST = 512  # weights of a layer: below, tables and scales take what the codes save
-LAYERS = ("conv", "conv_transpose", "linear")  # MIL
-TORCH_LAYERS = ("conv2d", "conv_transpose2d", "linear")  # the same, in an exported program
+LAYERS = ("conv", "linear")  # MIL
+TORCH_LAYERS = ("conv2d", "linear")  # the same, in an exported program
 NAMESPACE = "priorraw"
 
 
@@ -82,8 +82,8 @@ class Scheme:
 
 INT8 = Scheme("int8", 8, palette=False)
 PAL8 = Scheme("pal8", 8, palette=True)
-FIRST_AND_LAST = ("reconstructor_stem", "reconstructor_up", "reconstructor_join")
-PAL6, PAL4 = (Scheme(f"pal{bits}", bits, palette=True, kept=FIRST_AND_LAST) for bits in (6, 4))
+FIRST = ("reconstructor_stem",)  # the last layers are smaller than `LEAST`
+PAL6, PAL4 = (Scheme(f"pal{bits}", bits, palette=True, kept=FIRST) for bits in (6, 4))
 SCHEMES: dict[str, dict[str, Scheme]] = {
     "int8": {"scene": INT8, "tile": INT8},
     "pal8": {"scene": PAL8, "tile": PAL8},

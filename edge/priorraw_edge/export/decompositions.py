@@ -38,6 +38,13 @@ def linear_by_mm(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tenso
     return product if bias is None else product + bias
 
 
+def pixel_shuffle_by_permute(x: Tensor, upscale_factor: int) -> Tensor:
+    """`F.pixel_shuffle` of (N, C r r, H, W) by its definition."""
+    N, _, H, W = x.shape
+    r = upscale_factor
+    return x.view(N, -1, r, r, H, W).permute(0, 1, 4, 2, 5, 3).reshape(N, -1, H * r, W * r)
+
+
 aten = torch.ops.aten
 VULKAN: dict[torch._ops.OperatorBase, Callable] = {
     aten.max.dim: row_amax,
@@ -45,3 +52,4 @@ VULKAN: dict[torch._ops.OperatorBase, Callable] = {
     aten.log.default: log_by_exp,
 }
 TOSA: dict[torch._ops.OperatorBase, Callable] = {aten.max.dim: row_amax, aten.linear.default: linear_by_mm}
+OPENVINO: dict[torch._ops.OperatorBase, Callable] = {aten.pixel_shuffle.default: pixel_shuffle_by_permute}

@@ -11,6 +11,7 @@ from executorch.backends.openvino.partitioner import OpenvinoPartitioner
 from executorch.exir.backend.backend_details import CompileSpec
 
 from priorraw_edge.export.converted import Converted
+from priorraw_edge.export.decompositions import OPENVINO
 from priorraw_edge.export.lowering import lower_all
 from priorraw_edge.export.programs import Program
 
@@ -22,4 +23,4 @@ def convert(programs: list[Program], folder: Path, precision: str) -> Converted:
         DelegationError: work would be left outside the delegate.
     """
     device = CompileSpec("device", b"CPU")
-    return lower_all(programs, folder, lambda program: OpenvinoPartitioner([device]), {})
+    return lower_all(programs, folder, lambda program: OpenvinoPartitioner([device]), OPENVINO)

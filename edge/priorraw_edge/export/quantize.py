@@ -19,11 +19,11 @@ from torchao.quantization.pt2e.quantizer import QuantizationAnnotation, Quantize
 from priorraw_edge.errors import CheckError
 from priorraw_edge.export.programs import Program
 
-CONVOLUTIONS = (torch.ops.aten.conv2d.default, torch.ops.aten.conv_transpose2d.input)
-# int8 goes where the time goes, the tile program, all but its two heads of 128 weights. The scene program runs once a
+CONVOLUTION = torch.ops.aten.conv2d.default
+# int8 goes where the time goes, the tile program, all but its head of a thousand weights. The scene program runs once a
 # picture and its error tints all of it: only its largest layer is int8, for its bytes (docs/parity.md).
 INT8_IN_SCENE = frozenset({"light.encode2.spatial"})
-FLOAT_IN_TILE = frozenset({"reconstructor.head", "reconstructor.error_head"})
+FLOAT_IN_TILE = frozenset({"reconstructor.head.spread"})
 EPS = 2**-12  # least step of an activation, XNNPACK's own
 
 Ranges = dict[str, tuple[float, float]]  # of each quantised activation, by the name of its observer
@@ -145,9 +145,7 @@ class _LayerQuantizer(Quantizer):
                 continue
             source, weight = node.args[:2]
             end = _fused_relu(node) or node  # XNNPACK computes the relu within the convolution
-            transposed = node.target == CONVOLUTIONS[1]
-            weights = replace(self._weights, ch_axis=1 if transposed else 0)
-            annotation = {"input_qspec_map": {source: activation, weight: weights}, "_annotated": True}
+            annotation = {"input_qspec_map": {source: activation, weight: self._weights}, "_annotated": True}
             if end is node:
                 annotation["output_qspec"] = activation
             else:
@@ -170,7 +168,7 @@ def _prepare(program: Program, layers: list[str]) -> GraphModule:
 
 def _convolutions(graph: GraphModule) -> Iterator[tuple[Node, str]]:
     for node in graph.graph.nodes:
-        if node.target in CONVOLUTIONS:
+        if node.target == CONVOLUTION:
             yield node, layer_of(node)
 
 

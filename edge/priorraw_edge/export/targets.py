@@ -9,9 +9,9 @@ from priorraw.errors import InputError
 
 # `priorraw.model`'s ALIGN and HALO; not imported, since a wrong argument is refused before torch is loaded.
 TILE_MULTIPLE = 8
-TILE_MARGIN = 48
+TILE_MARGIN = 32
 SMALLEST_TILE = 2 * TILE_MARGIN + TILE_MULTIPLE  # leaves pixels inside the halo
-DEFAULT_TILE = 256
+DEFAULT_TILE = 512
 LARGEST_TILE = 1024  # beyond it a program's memory grows and the share of the halo hardly falls
 
 PROGRAMS = ("scene.pte", "tile.pte")

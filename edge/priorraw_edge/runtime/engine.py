@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from priorraw_edge.runtime.executorch import Program
 
-BUNDLE_FORMAT = 2
+BUNDLE_FORMAT = 3
 BANK_TENSORS = ("keys", "values", "camera")
 TILE = 512  # eager tiles, pixels a side; the halo wastes a third of the work, at 256 it would waste two thirds
 DEFAULT_CAMERA = "sony-imx135"  # a phone's sensor

@@ -16,6 +16,7 @@ from priorraw_edge.runtime.tiles import plan, read_tile
 
 NEUTRAL_CHROMA = 0.1  # how fast a colour's word on the light fades: standard deviation of its HSV saturation
 COLOURED = 1e-6  # weight that every pixel keeps, for pictures of colours alone
+GRID = 4  # every fourth row and column tells the light: as well as all pixels, at a sixteenth of their cost
 
 
 @dataclass(frozen=True)
@@ -77,8 +78,9 @@ class Stream:
                 )
             n, columns = tile.bottom - tile.top, slice(tile.left, tile.right)
             raw[:n, columns], reliability[:n, columns] = tile_raw[inner], tile_reliability[inner]
-            weight = reliability[:n, columns] * near_neutral(srgb[inner])
-            self._light.add(raw[:n, columns], srgb[inner], weight)
+            grid = slice(-tile.top % GRID, n, GRID), slice(-tile.left % GRID, None, GRID)  # whatever the tiling
+            few = srgb[inner][grid]
+            self._light.add(raw[:n, columns][grid], few, reliability[:n, columns][grid] * near_neutral(few))
             if tile.right == W:
                 self._reliability += float(reliability[:n].sum(dtype=np.float64))
                 yield Band(raw[:n], reliability[:n])

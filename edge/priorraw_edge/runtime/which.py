@@ -4,13 +4,10 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from priorraw.cameras import camera_id
+
 from priorraw_edge.runtime.exif import Facts
 
-# Names under which a camera is sold elsewhere -> the one that banks go by.
-SAME_BODY = {
-    "canon-eos-kiss-x4": "canon-eos-550d",
-    "canon-eos-rebel-t2i": "canon-eos-550d",
-}
 # Programs that change a picture's colours, as they sign it in EXIF's Software or XMP's CreatorTool. Makers' converters
 # count: they render anew what the camera rendered once.
 EDITORS = re.compile(
@@ -31,15 +28,6 @@ class Choice:
     notes: tuple[str, ...] = ()  # what to mistrust, a plain line each
 
 
-def camera_slug(make: str, model: str) -> str:
-    """EXIF's Make and Model as banks are named: "OLYMPUS IMAGING CORP.", "E-PL6" to olympus-e-pl6."""
-    maker = (make.split() or [""])[0].lower()
-    rest = model.lower().strip()
-    rest = rest.removeprefix(maker).strip() or rest
-    slug = re.sub(r"[^a-z0-9]+", "-", f"{maker} {rest}").strip("-")
-    return SAME_BODY.get(slug, slug)
-
-
 def choose_camera(facts: Facts, known: Sequence[str], default: str, given: str | None = None) -> Choice:
     """The bank for a photograph: the one asked for, else the one of the camera that EXIF names, else the default.
 
@@ -49,7 +37,7 @@ def choose_camera(facts: Facts, known: Sequence[str], default: str, given: str |
         default: the camera for photographs of none of them.
         given: what the user asked for.
     """
-    slug = camera_slug(facts.make, facts.model) if facts.model else ""
+    slug = camera_id(facts.make, facts.model) if facts.model else ""
     notes = []
     if given is not None:
         camera, reason = given, "as asked for"

@@ -18,7 +18,6 @@ KINDS = {
     "cat": "concat",
     "clamp": "clip",
     "conv2d": "conv",
-    "conv_transpose2d": "conv_transpose",
     "div": "real_div",
     "flatten": "reshape",
     "linear": "matmul",

@@ -77,24 +77,8 @@ def conv(
 
 
 @_rule
-def conv_transpose(
-    x: Tensor,
-    weight: Tensor,
-    bias: Tensor | None = None,
-    pad: list[int] | None = None,
-    output_shape: list[int] | None = None,
-    pad_type: str = "valid",
-    strides: list[int] | int = 1,
-    dilations: list[int] | int = 1,
-    groups: int = 1,
-) -> Tensor:
-    """Padding is cut from the result; `output_shape` tells where the cut ends, when strides leave that open."""
-    top, bottom, left, right = _pads(x, pad_type, pad)
-    full = F.conv_transpose2d(x, weight, None, strides, 0, 0, groups, dilations)
-    H, W = output_shape[-2:] if output_shape else (full.shape[2] - top - bottom, full.shape[3] - left - right)
-    short = (0, max(0, left + W - full.shape[3]), 0, max(0, top + H - full.shape[2]))
-    cut = F.pad(full, short)[:, :, top : top + H, left : left + W]
-    return cut if bias is None else cut + bias.view(-1, 1, 1)
+def pixel_shuffle(x: Tensor, upscale_factor: int) -> Tensor:
+    return F.pixel_shuffle(x, upscale_factor)
 
 
 @_rule

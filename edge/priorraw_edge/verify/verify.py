@@ -18,7 +18,8 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from priorraw_edge.errors import CheckError
-from priorraw_edge.export.bundle import BUNDLE, FORMAT, GOLDEN_TENSORS
+from priorraw_edge.export.bundle import BUNDLE, FORMAT
+from priorraw_edge.export.golden_file import GOLDEN_TENSORS, golden_outputs, program_inputs
 from priorraw_edge.export.programs import BANK_TENSORS, INPUTS, OUTPUTS, run_eager, trace
 from priorraw_edge.export.targets import TARGETS
 from priorraw_edge.verify.cases import Case, edge_cases
@@ -199,20 +200,21 @@ def compare_bank(
     golden = load_tensors(folder, manifest["banks"][camera]["golden"], GOLDEN_TENSORS)
     bank = load_tensors(folder, manifest["banks"][camera]["file"], BANK_TENSORS)
     psnr = manifest["banks"][camera].get("psnr") or UNMEASURED_PSNR
-    cases = [Case("golden", {name: golden[name] for name in ("thumbnail", "tile")}), *cases]
+    cases = [Case("golden", program_inputs(golden, manifest["tile"])), *cases]
     programs = trace(model, run_eager(model, bank, cases[0].inputs))
     lowered = lowered_stages(folder, manifest, camera)
     stages = {**traced_stages(manifest, programs), **lowered}
     comparisons = []
     for case in track(cases, f"verify {camera}"):
         expected = run_eager(model, bank, case.inputs)
-        results = {GOLDEN: golden} if case.name == "golden" else {}
-        results |= {stage: run_stage(run, expected) for stage, run in stages.items()}
-        for stage, found in results.items():
+        results = {stage: (run_stage(run, expected), expected) for stage, run in stages.items()}
+        if case.name == "golden":
+            results = {GOLDEN: (golden, golden_outputs(expected)), **results}
+        for stage, (found, true) in results.items():
             override = raw_bound if stage in lowered else None
             for output in ("scene", "raw", "reliability"):
-                difference = errors(found[output], expected[output])
-                loss = _loss(case, found, expected) if output == "raw" else None
+                difference = errors(found[output], true[output])
+                loss = _loss(case, found, true) if output == "raw" else None
                 least = bound(stage, output, psnr, photograph=case.photograph, override=override)
                 comparisons.append(Comparison(case.name, case.photograph, stage.name, output, *difference, least, loss))
     return comparisons
@@ -292,8 +294,9 @@ def _model(folder: Path, manifest: dict[str, Any], assets: Path | None) -> tuple
 
 def _golden_tensors(folder: Path, manifest: dict[str, Any], camera: str, model: PriorRAW) -> dict[str, Tensor]:
     entry = manifest["banks"][camera]
-    golden = load_tensors(folder, entry["golden"], ("thumbnail", "tile"))
-    return run_eager(model, load_tensors(folder, entry["file"], BANK_TENSORS), golden)
+    golden = load_tensors(folder, entry["golden"], ("thumbnail", "patch"))
+    bank = load_tensors(folder, entry["file"], BANK_TENSORS)
+    return run_eager(model, bank, program_inputs(golden, manifest["tile"]))
 
 
 def _loss(case: Case, found: dict[str, Tensor], expected: dict[str, Tensor]) -> float | None:

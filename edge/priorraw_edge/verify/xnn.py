@@ -14,7 +14,7 @@ from typing import Any
 
 from priorraw_edge.verify.flatbuffer import delegate_blob, named_data
 
-WEIGHTED = ("XNNConv2d", "XNNDepthwiseConv2d", "XNNConvTranspose2d", "XNNFullyConnected")
+WEIGHTED = ("XNNConv2d", "XNNDepthwiseConv2d", "XNNFullyConnected")
 
 
 @dataclass(frozen=True)
