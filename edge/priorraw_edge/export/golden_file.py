@@ -1,7 +1,7 @@
 """What a bundle carries for a self-test on the device: a photograph's patch, and PyTorch's outputs, few enough to ship.
 
     thumbnail    (1, 3, 64, 64) float32
-    patch        (1, 3, P, P) uint8, P the tile's side or 256: the tile repeats it, codes / 255
+    patch        (1, 3, P, P) uint8, P the tile's side or 192: the tile repeats it, codes / 255
     scene        (1, S) float32
     raw          (1, 3, n, n) float32: every seventh row and column of the tile, from the fourth
     reliability  (1, 1, n, n) float32, likewise
@@ -16,7 +16,7 @@ from torch import Tensor
 from priorraw_edge.export.programs import picture_inputs
 
 GOLDEN_TENSORS = ("thumbnail", "patch", "scene", "raw", "reliability")
-PATCH = 256
+PATCH = 192
 FIRST, STEP = 3, 7
 
 
