@@ -17,15 +17,19 @@ object InfoSheet {
             .show()
     }
 
-    private fun text(context: Context, bundle: Bundle, facts: Facts): String {
-        val parity = bundle.banks[facts.camera]?.parity
-        return context.getString(
+    private fun text(context: Context, bundle: Bundle, facts: Facts): String =
+        context.getString(
             R.string.info_text,
             facts.camera, facts.width, facts.height, facts.tiles, bundle.tile, bundle.precision,
             facts.totalMillis.roundToInt(), facts.tileMillis.roundToInt(), peakMegabytes(),
             (facts.meanReliability * 100).roundToInt(),
-            if (parity == null) context.getString(R.string.parity_equal) else context.getString(R.string.parity_db, parity),
+            parity(context, bundle, facts.camera),
         )
+
+    /** An imported bank was not measured with this bundle. */
+    private fun parity(context: Context, bundle: Bundle, camera: String): String {
+        val bank = bundle.banks[camera] ?: return context.getString(R.string.parity_none)
+        return bank.parity?.let { context.getString(R.string.parity_db, it) } ?: context.getString(R.string.parity_equal)
     }
 
     /** The most memory that the app has held, native code included (Linux: VmHWM). */

@@ -17,6 +17,7 @@ import android.widget.ProgressBar
 import android.widget.SeekBar
 import android.widget.TextView
 import android.widget.Toast
+import android.widget.Toolbar
 import org.priorraw.core.Developed
 import org.priorraw.core.Look
 
@@ -35,6 +36,7 @@ class MainActivity : Activity() {
     override fun onCreate(saved: Bundle?) {
         super.onCreate(saved)
         setContentView(R.layout.main)
+        setActionBar(findViewById(R.id.toolbar) as Toolbar)
         compare.divider = saved?.getFloat(DIVIDER) ?: 0.5f
         button(R.id.choose) { ask(Intent.ACTION_OPEN_DOCUMENT, PICTURE, "image/*") }
         button(R.id.cancel) { workshop.cancel() }

@@ -78,7 +78,7 @@ class Workshop(private val context: Context) {
     fun develop(uri: Uri, displayName: String) {
         name = displayName.substringBeforeLast('.').ifEmpty { "picture" }
         start {
-            listOf(kept, dng).forEach { it.delete() }
+            dng.delete()
             copyIn(uri)
             work()
         }
@@ -107,7 +107,7 @@ class Workshop(private val context: Context) {
 
     /** Import a bank; [tell] gets its camera. */
     fun importBank(uri: Uri, tell: (String) -> Unit) = thread.execute {
-        aside { open(uri).use { store.importBank(bundle(), "bank", it) }.camera }?.let { main.post { tell(it) } }
+        aside { reading { open(uri).use { store.importBank(bundle(), "bank", it) }.camera } }?.let { main.post { tell(it) } }
     }
 
     /** Import a bundle in a zip file. */
@@ -126,10 +126,14 @@ class Workshop(private val context: Context) {
     private fun start(work: () -> Developed) {
         cancelled = false
         show(State.Working(0, 0))
-        thread.execute { answer(work)?.let { show(State.Ready(it)) } }
+        thread.execute {
+            val developed = answer(work)
+            if (developed == null) input.delete() else show(State.Ready(developed))
+        }
     }
 
     private fun work(): Developed {
+        kept.delete()
         val exif = Exif.read(input.inputStream().use { stream -> ByteArray(Exif.HEAD).let { it.copyOf(maxOf(0, fill(stream, it))) } })
         val bundle = bundle()
         val bank = store.bank(bundle, chosen(bundle))

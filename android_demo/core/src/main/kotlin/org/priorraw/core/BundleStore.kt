@@ -4,7 +4,6 @@ import java.io.File
 import java.io.FilterInputStream
 import java.io.IOException
 import java.io.InputStream
-import java.util.zip.ZipException
 import java.util.zip.ZipInputStream
 
 /**
@@ -25,8 +24,7 @@ class BundleStore(private val root: File) {
         val shipped = open(MANIFEST).use { it.readBytes() }
         val stamp = File(root, STAMP)
         if (!stamp.isFile || stamp.readText() != sha256(shipped) || !folder.isDirectory) {
-            val names = Fields(parseJson(String(shipped, Charsets.UTF_8))).fields("files").keys
-            replace { into -> for (name in names + MANIFEST) open(name).use { copy(name, it, into) } }
+            replace { into -> for (name in namesIn(shipped) + MANIFEST) open(name).use { copy(name, it, into) } }
             storing(STAMP) { stamp.writeText(sha256(shipped)) }
         }
         return Bundle(folder)
@@ -38,10 +36,14 @@ class BundleStore(private val root: File) {
      * @throws PriorRawException it holds no sound bundle; the stored one then stays.
      */
     fun importBundle(zip: InputStream): Bundle {
-        try {
-            replace { into -> unpack(zip, into) }
-        } catch (error: ZipException) {
-            throw PriorRawException(Problem.BUNDLE, "damaged zip file (${error.message}); copy it again", error)
+        replace { into ->
+            try {
+                unpack(zip, into)
+            } catch (error: IOException) {
+                throw damaged(error)
+            } catch (error: IllegalArgumentException) { // names in no encoding
+                throw damaged(error)
+            }
         }
         return Bundle(folder)
     }
@@ -77,16 +79,30 @@ class BundleStore(private val root: File) {
         return File(banks, camera + SUFFIX)
     }
 
+    private fun namesIn(manifest: ByteArray): List<String> =
+        try {
+            Fields(parseJson(String(manifest, Charsets.UTF_8))).fields("files").keys
+        } catch (error: JsonException) {
+            throw PriorRawException(Problem.BUNDLE, "the shipped $MANIFEST is damaged (${error.message}); install the app again", error)
+        }
+
+    private fun damaged(error: Exception) =
+        PriorRawException(Problem.BUNDLE, "damaged zip file (${error.message}); copy it again", error)
+
     private fun replace(fill: (File) -> Unit) {
         val incoming = File(root, "bundle.incoming")
-        incoming.deleteRecursively()
+        val outgoing = File(root, "bundle.outgoing")
+        listOf(incoming, outgoing).forEach { it.deleteRecursively() }
         try {
             fill(incoming)
             Bundle(incoming).checkAll()
-            folder.deleteRecursively()
-            storing(folder.name) { if (!incoming.renameTo(folder)) throw IOException("cannot be renamed") }
+            folder.renameTo(outgoing)
+            if (!incoming.renameTo(folder)) {
+                outgoing.renameTo(folder)
+                throw storageError(folder.name, IOException("cannot be renamed"))
+            }
         } finally {
-            incoming.deleteRecursively()
+            listOf(incoming, outgoing).forEach { it.deleteRecursively() }
         }
     }
 

@@ -45,6 +45,10 @@ class BundleStoreTest {
         val damaged = BundleFiles(tile = 40).let { it.files + (MANIFEST to it.manifest().toByteArray()) + ("tile.pte" to "else".toByteArray()) }
         refused(Problem.BUNDLE) { store.importBundle(zip(damaged)) }
         refused(Problem.BUNDLE) { store.importBundle(ByteArrayInputStream("no zip".toByteArray())) }
+        refused(Problem.BUNDLE) { store.bundle { ByteArrayInputStream("no manifest".toByteArray()) } }
+        val whole = zip(BundleFiles(tile = 40)).readBytes()
+        // The rest is the directory at the end, which a stream does without.
+        for (size in 0 until whole.size / 2 step 97) refused(Problem.BUNDLE) { store.importBundle(ByteArrayInputStream(whole.copyOf(size))) }
         refused(Problem.BUNDLE) { store.importBundle(zip(mapOf("../escaped" to ByteArray(1)))) }
         assertFalse(File(root, "escaped").exists())
         assertEquals(32, Bundle(File(root, "bundle")).tile)
