@@ -145,7 +145,7 @@ KEYS = {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}
         (header(keys=KEYS | {"data_offsets": [-8, 0]}) + bytes(8), "offsets [-8,0]"),
         (header(keys=KEYS | {"data_offsets": [2**63, 2**63 + 8]}) + bytes(8), "offsets [9223372036854775808"),
         (header(keys=KEYS | {"data_offsets": [0]}) + bytes(8), "offsets [0]"),
-        (header(keys=KEYS | {"dtype": "F16"}) + bytes(8), 'dtype "F16" where F32 is needed'),
+        (header(keys=KEYS | {"dtype": "F16"}) + bytes(8), 'dtype "F16" where F32 or U8 is needed'),
         (header(keys=KEYS | {"shape": [-2]}) + bytes(8), "a side of -2"),
         (header(keys=KEYS | {"shape": [2**32, 2**32]}) + bytes(8), "a side of 4294967296"),
         (header(keys=KEYS | {"shape": [2**20, 2**20, 2**20]}) + bytes(8), "a shape of"),
@@ -167,8 +167,10 @@ def test_a_bank_or_golden_file_of_another_kind_is_refused(spoilt):
     assert "its input keys is 100x32, it takes 5000x32" in refused("--self-test", spoilt)
     replace(spoilt, BANK, save(bank))
     golden = load_file(spoilt / GOLDEN)
-    replace(spoilt, GOLDEN, save(golden | {"raw": golden["raw"][..., :100]}))
-    assert "its raw is 1x3x128x100, not 1x3x128x128" in refused("--self-test", spoilt)
+    replace(spoilt, GOLDEN, save(golden | {"raw": golden["raw"][..., :10]}))
+    assert "its raw is 1x3x18x10, not 1x3x18x18" in refused("--self-test", spoilt)
+    replace(spoilt, GOLDEN, save(golden | {"patch": golden["patch"][..., :100]}))
+    assert "a patch of 1x3x128x100" in refused("--self-test", spoilt)
 
 
 def test_a_model_that_gives_nan_is_refused(spoilt, photo, tmp_path):
