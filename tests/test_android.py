@@ -17,7 +17,10 @@ from android_runner import BUILT, CI, ROOT, bundle, demo, need_toolchain, priorr
 from native_runner import flipped
 from PIL import Image
 from PIL.TiffImagePlugin import IFDRational
+from priorraw import isp
+from priorraw_edge.runtime.engine import BundleEngine
 from priorraw_edge.runtime.exif import EXIF_IFD
+from priorraw_edge.runtime.reconstruct import reconstruct
 from skimage.metrics import peak_signal_noise_ratio
 
 DEMO = ROOT / "android_demo"
@@ -73,11 +76,11 @@ def test_a_photograph_gives_what_python_gives(pair):
     with rawpy.imread(str(python)) as theirs, rawpy.imread(str(kotlin)) as ours:
         expected, found = (file.raw_image_visible[..., :3].astype(int) for file in (theirs, ours))
         assert found.shape == (210, 140, 3)
-        # Thumbnails that differ in the last bit, ExecuTorch 1.5 here and 1.4 there. Seen: 1 code, in 0.03 % of values.
+        # Thumbnails that differ in the last bit, ExecuTorch 1.5 here and 1.4 there. Seen: 1 code, in 0.04 % of values.
         assert np.abs(found - expected).max() <= 2
         assert (found != expected).mean() < 0.01
         assert np.ptp(found) > 20_000
-        assert ours.camera_whitebalance == pytest.approx(theirs.camera_whitebalance, abs=5e-6)  # seen: equal
+        assert ours.camera_whitebalance == pytest.approx(theirs.camera_whitebalance, abs=1e-5)  # seen: 2.3e-6
         assert ours.white_level == theirs.white_level
     assert (said["camera"], said["width"], said["height"]) == ("sony-imx135", 140, 210)
 
@@ -88,7 +91,7 @@ def test_libraw_develops_both_alike(pair):
     for path in pair[:2]:
         with rawpy.imread(str(path)) as file:
             pictures.append(file.postprocess(**options))
-    assert peak_signal_noise_ratio(*pictures) > 60  # seen: above 75 dB
+    assert peak_signal_noise_ratio(*pictures) > 60  # seen: 98 dB
     assert pictures[0].std() > 20
 
 
@@ -111,7 +114,7 @@ def test_the_dng_has_the_tags_of_pythons(pair):
         different = {code for code in found if found[code] != expected[code]}
         assert different <= {50728}, {code: (found[code], expected[code]) for code in different}  # AsShotNeutral: above
     exif = tags_of(pair[1])[2]
-    assert (exif["FNumber"], exif["ISOSpeedRatings"]) == ((28, 10), 200)
+    assert (exif["FNumber"], exif["ISOSpeedRatings"]) == ((14, 5), 200)
 
 
 def test_the_preview_is_the_photograph(pair):
@@ -121,9 +124,9 @@ def test_the_preview_is_the_photograph(pair):
             previews.append(file.pages[0].asarray().astype(float))
     assert previews[0].shape == previews[1].shape == (210, 140, 3)
     upright = np.rot90(PHOTO, -1).astype(float)
-    # Two encoders of one picture. Seen: 1.8 codes between them, 2.8 to the photograph itself.
-    assert np.abs(previews[0] - previews[1]).mean() < 4
-    assert np.abs(previews[1] - upright).mean() < 6
+    # Two encoders of one picture. Seen: 3.9 codes between them, 4.2 to the photograph itself.
+    assert np.abs(previews[0] - previews[1]).mean() < 5
+    assert np.abs(previews[1] - upright).mean() < 5
 
 
 def test_another_bank_of_ones_own(tmp_path):
@@ -138,6 +141,45 @@ def test_another_bank_of_ones_own(tmp_path):
     ):
         difference = ours.raw_image_visible.astype(int) - theirs.raw_image_visible
         assert np.abs(difference).max() <= 2  # seen: 1
+
+
+def test_the_screen_shows_what_the_isp_renders(tmp_path):
+    """Both halves of the app's view at one stop more against `isp`: the JPEG's codes scaled, the RAW developed."""
+    need_toolchain()
+    picture = photo(tmp_path / "photo.png")
+    code, _, err = demo("--look", 1, bundle(), picture, tmp_path / "look.png")
+    assert (code, err) == (0, "")
+    shown = np.asarray(Image.open(tmp_path / "look.png")).astype(int)
+    left, right = shown[:, :210], shown[:, 210:]
+    srgb = isp.dequantise(PHOTO)
+    jpeg = isp.quantise(isp.srgb_encode(np.clip(2 * isp.srgb_decode(srgb), 0, 1)), 8)
+    assert np.abs(left - jpeg).max() <= 1  # seen: 0
+    result = reconstruct(srgb, BundleEngine(bundle()))
+    gains = 2 * isp.gains_from_illuminant(result.neutral)
+    developed = isp.quantise(isp.render(result.raw, gains, result.color_matrix), 8)
+    assert np.abs(right - developed).max() <= 1  # seen: 1, in 0.008 % of values
+    assert np.abs(left - right).max() > 20
+
+
+def test_a_12_megapixel_photograph(data, tmp_path):
+    """The app's own bundle on a camera's JPEG, laid down as PNG so that one decoder reads it."""
+    own = BUILT / "assets" / "bundle"
+    if not own.exists():
+        pytest.skip("needs the app's bundle: make android-assets")
+    picture = tmp_path / "photo.png"
+    with Image.open(data / "raws" / "canon-powershot-g10.jpg") as camera:
+        camera.convert("RGB").crop((0, 0, 4000, 3000)).save(picture, compress_level=1)
+    code, said, err = demo(own, picture, tmp_path / "kotlin.dng", heap="400m")
+    assert (code, err, json.loads(said)["tiles"]) == (0, "", 63)
+    priorraw("reconstruct", "--bundle", own, "--camera", "sony-imx135", picture, "-o", tmp_path / "python.dng")
+    worst, other = 0, 0.0
+    with rawpy.imread(str(tmp_path / "python.dng")) as theirs, rawpy.imread(str(tmp_path / "kotlin.dng")) as ours:
+        for top in range(0, 3000, 500):  # parts: the whole takes a gigabyte
+            part = [file.raw_image_visible[top : top + 500, :, :3].astype(int) for file in (theirs, ours)]
+            worst = max(worst, int(np.abs(part[0] - part[1]).max()))
+            other += float((part[0] != part[1]).mean()) / 6
+        assert ours.camera_whitebalance == pytest.approx(theirs.camera_whitebalance, abs=1e-5)  # seen: equal
+    assert worst <= 2 and other < 0.02  # seen: 1 code, in 0.2 % of values
 
 
 def refusal(*arguments: object, **options) -> str:
