@@ -135,7 +135,8 @@ def test_a_shot_becomes_the_pair_of_its_jpeg(cli, shot, tmp_path):
     assert meta["isp"] is None and image_facts["jpeg"] == "a.JPG" and image_facts["turns"] == 0
     np.testing.assert_allclose(image_facts["jpeg_to_raw"], [[1, 0, 5], [0, 1, 3]], atol=0.15)
     assert "undone by ours" in out
-    assert len(PairDataset.open(tmp_path / "d", "train", "acme-testcam-1")) == 1
+    dataset = PairDataset.open(tmp_path / "d", "train", "acme-testcam-1")
+    assert len(dataset) == 1 and not dataset.own_isp
 
 
 def test_size_shrinks_both_alike(cli, shot, tmp_path):

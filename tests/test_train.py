@@ -186,6 +186,16 @@ def test_the_reconstructor_goes_on_from_given_weights(pictures, tmp_path):
         load_reconstructor(tmp_path / "light.safetensors")
 
 
+@pytest.mark.parametrize("own_isp", [True, False])
+def test_only_our_own_rendering_is_rendered_anew(own_isp, pictures, monkeypatch):
+    calls = []
+    monkeypatch.setattr(stage3, "RENDERED_SHARE", 1)
+    monkeypatch.setattr(stage3, "JPEG_SHARE", 0)
+    monkeypatch.setattr(stage3, "render", lambda raw, *_: calls.append(raw) or raw)
+    stage3._crop(replace(pictures[0], own_isp=own_isp), tiny.MATRIX, torch.Generator().manual_seed(0))
+    assert len(calls) == own_isp
+
+
 def test_the_light_trains_without_the_prior(pictures, tmp_path):
     model = run_light(pictures, tmp_path, replace(SHORT, steps=2), prior=False)
     assert all(torch.isfinite(v).all() for v in model.state_dict().values())

@@ -38,6 +38,7 @@ class PairDataset:
     color_matrix: np.ndarray  # (3, 3) float64, XYZ (D65) to camera
     names: list[str]  # sorted
     illuminants: np.ndarray  # (N, 3) float32, the sensor's response to white, in the order of `names`
+    own_isp: bool = True  # sRGB of `isp.render`; False: the camera's own JPEGs
 
     @classmethod
     def open(cls, folder: Path, split: str, camera: str | None = None) -> "PairDataset":
@@ -63,7 +64,8 @@ class PairDataset:
         if not isinstance(images, dict):
             raise InputError(f"{meta_path}: lists no images; make it again with priorraw-edge prepare")
         lights = [_light(images.get(n), f"{meta_path}: illuminant of {n}") for n in names]
-        return cls(folder, split, name, matrix, names, np.array(lights, np.float32))
+        own_isp = meta.get("isp", {}) is not None
+        return cls(folder, split, name, matrix, names, np.array(lights, np.float32), own_isp)
 
     def __len__(self) -> int:
         return len(self.names)

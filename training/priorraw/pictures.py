@@ -26,6 +26,7 @@ class TrainingPicture:
     valid: Tensor
     thumbnail: Tensor
     light: Tensor
+    own_isp: bool = True  # sRGB of `isp.render`, which can render it anew; False: the camera's own
 
     def half_resolution(self) -> tuple[Tensor, Tensor]:
         """RAW (3, H/2, W/2) and validity (1, H/2, W/2) where all four pixels are valid."""
@@ -56,6 +57,7 @@ def picture_of(dataset: PairDataset, i: int) -> TrainingPicture:
         valid=torch.from_numpy(mask_of(raw)[None].astype(np.float32)),
         thumbnail=thumbnail,
         light=light_of(dataset.illuminant(i)),
+        own_isp=dataset.own_isp,
     )
 
 

@@ -102,7 +102,7 @@ def _crop(
         t[:, top : top + CROP, left : left + CROP].flip(flips).rot90(turns, (1, 2))
         for t in (picture.srgb, picture.raw, picture.valid)
     )
-    if _chance(RENDERED_SHARE, generator):
+    if _chance(RENDERED_SHARE, generator) and picture.own_isp:
         factor = torch.exp(EXPOSURE * torch.rand(1, generator=generator) + TINT * torch.randn(3, generator=generator))
         raw = (raw * factor.view(3, 1, 1)).clamp(max=1)  # at the white level a sensor saturates
         gains = 1 / response_to_white(picture.light[None])[0].numpy()
