@@ -52,9 +52,7 @@ def tile_program(prior, pictures):
 
 
 def test_layers_are_those_of_the_model(prior, tile_program):
-    named = {
-        name for name, m in prior.model.named_modules() if isinstance(m, torch.nn.Conv2d)
-    }
+    named = {name for name, m in prior.model.named_modules() if isinstance(m, torch.nn.Conv2d)}
     assert set(convolutions(tile_program)) == {name for name in named if name.startswith("reconstructor")}
     assert named > FLOAT_IN_TILE | INT8_IN_SCENE
 

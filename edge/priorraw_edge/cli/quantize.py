@@ -12,9 +12,7 @@ COST_PICTURES = 8  # of each folder
 @click.argument("folders", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True, file_okay=False))
 @click.option("--out", "-o", type=click.Path(path_type=Path), help="Recipe file to write; export takes it from assets.")
 @click.option("--sweep", is_flag=True, help="Quantise every layer alone and show what it costs.")
-@click.option(
-    "--tile", default=256, show_default=True, type=click.IntRange(72, 1024), help="Side of a tile in pixels."
-)
+@click.option("--tile", default=256, show_default=True, type=click.IntRange(72, 1024), help="Side of a tile in pixels.")
 @click.option("--camera", help="Whose bank goes with folders of pictures; a pair dataset names its own.")
 @click.option("--assets", type=click.Path(path_type=Path), help="Asset folder; the shipped one by default.")
 @click.option("--json", "as_json", is_flag=True)
