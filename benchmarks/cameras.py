@@ -45,11 +45,12 @@ WRONG_PICTURES = 200  # of another camera's train split, for its bank
 @click.option("--camera", "cameras", multiple=True, type=click.Choice([*CAMERAS]), help="Measure it (repeatable).")
 @click.option("--data", default="data", show_default=True, type=click.Path(path_type=Path), help="Prepared datasets.")
 @click.option("--runs", default="runs", show_default=True, type=click.Path(path_type=Path), help="Generic models.")
+@click.option("--files", is_flag=True, help="Also over the number of files; takes hours.")
 @click.option("--page", type=click.Path(path_type=Path), help="Page whose tables between the markers are filled.")
-def command(cameras: tuple[str, ...], data: Path, runs: Path, page: Path | None) -> None:
+def command(cameras: tuple[str, ...], data: Path, runs: Path, files: bool, page: Path | None) -> None:
     """Measure each --camera with the model that has not met it; then fill in the page."""
     for camera in cameras:
-        rows = measure(camera, data, runs)
+        rows = measure(camera, data, runs, files)
         table = read_json(RESULT)["cameras"] if RESULT.is_file() else {}
         write_json(RESULT, {"cameras": table | {camera: rows}, "steps": STEPS, "draws": DRAWS})
     if page:
@@ -58,7 +59,7 @@ def command(cameras: tuple[str, ...], data: Path, runs: Path, page: Path | None)
         fill(page, {name: partial(text, table) for name, text in texts.items()})
 
 
-def measure(camera: str, data: Path, runs: Path) -> dict[str, Any]:
+def measure(camera: str, data: Path, runs: Path, files: bool = False) -> dict[str, Any]:
     """Every column for one camera; PSNR in dB, mean over its test split."""
     model = model_without(camera, runs)
     test = PairDataset.open(data / CAMERAS[camera][0], "test")
@@ -84,6 +85,8 @@ def measure(camera: str, data: Path, runs: Path) -> dict[str, Any]:
         seen = model_without(NOTHING, runs)
         rows["trained_same_budget"] = blind(_prior(seen, _bank_of(seen, own)[1]), test)
     say(f"{camera}: {rows}")
+    if not files:
+        return rows
     few_test = _thinned(test, MOST_PICTURES)
     rows["few"] = {str(n): few_files(model, own, n, few_test) for n in FEW if n < len(own.pictures)}
     rows["few_test"] = {"pictures": len(few_test), "own": blind(_prior(model, bank), few_test)}

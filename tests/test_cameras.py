@@ -22,7 +22,7 @@ ROW = {
     "adapted": 42.5,
     "trained": 43.77,
     "trained_hinted": 54.48,
-    "few": {"5": {"own": [40.0, 42.0], "adapted": [41.0, 41.0], "mean_light": [37.0, 38.0]}},
+    "few": {"10": {"own": [40.0, 42.0], "adapted": [41.0, 41.0], "mean_light": [37.0, 38.0]}},
     "few_test": {"pictures": 32, "own": 42.0},
 }
 
