@@ -67,9 +67,10 @@ class Exif(val orientation: Int = 1, val camera: String = "", val image: List<Ta
 
         private fun value(tiff: TiffReader, code: Int, entry: TiffEntry, kind: Int, count: Int): Tag? {
             if (kind == Kind.ASCII) {
-                val text = tiff.text(entry).take(MAX_TEXT)
-                val right = text.isNotEmpty() && text.all { it in ' '..'~' } && (count == 0 || count == text.length + 1)
-                return if (right && (code !in DATES || DATE.matches(text))) Tag.text(code, text) else null
+                val text = tiff.text(entry)
+                val bytes = text.toByteArray()
+                val right = bytes.size in 1..MAX_TEXT && UNREADABLE !in text && (count == 0 || count == bytes.size + 1)
+                return if (right && (code !in DATES || DATE.matches(text))) Tag(code, Kind.ASCII, bytes.size + 1, bytes + 0) else null
             }
             val pair = if (kind == Kind.RATIONAL || kind == Kind.SRATIONAL) 2 else 1
             val stored = tiff.integers(entry) ?: return null
@@ -93,6 +94,7 @@ class Exif(val orientation: Int = 1, val camera: String = "", val image: List<Ta
         private const val ORIENTATION = 274
         private const val EXIF_IFD = 34665
         private const val MAX_TEXT = 1000
+        private const val UNREADABLE = '\uFFFD' // in place of what is no UTF-8
         private val DATES = setOf(36867, 36868)
         private val DATE = Regex("[12]\\d{3}:[01]\\d:[0-3]\\d [0-2]\\d:[0-5]\\d:[0-6]\\d")
         private val LIMITS = mapOf(
