@@ -67,8 +67,8 @@ def test_the_tables(tmp_path):
     assert first == f"| olympus-e-pl6 (117, 32) | {expected}"
     assert "| 42.50 | 42.20 | 43.77 |" in second
     lines = over_files({"olympus-e-pl6": ROW}).splitlines()
-    assert lines[0].count("files") == 6
-    assert lines[3] == "|  | own bank |  | 41.00 (40.00) |  |  |  |  | 42.00 |"
+    assert lines[0].count("files") == 4
+    assert lines[3] == "|  | own bank | 41.00 (40.00) |  |  |  | 42.00 |"
 
 
 def test_what_is_not_trained_is_not_measured(tmp_path):
