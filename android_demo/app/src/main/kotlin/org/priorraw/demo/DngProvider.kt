@@ -27,7 +27,8 @@ class DngProvider : ContentProvider() {
     override fun query(uri: Uri, columns: Array<String>?, where: String?, values: Array<String>?, order: String?): Cursor {
         val names = columns ?: arrayOf(OpenableColumns.DISPLAY_NAME, OpenableColumns.SIZE)
         return MatrixCursor(names).apply {
-            addRow(names.map { if (it == OpenableColumns.SIZE) dng().length() else if (it == OpenableColumns.DISPLAY_NAME) "${workshop.name}.dng" else null })
+            val facts = mapOf(OpenableColumns.DISPLAY_NAME to "${workshop.name}.dng", OpenableColumns.SIZE to dng().length())
+            addRow(names.map { facts[it] })
         }
     }
 

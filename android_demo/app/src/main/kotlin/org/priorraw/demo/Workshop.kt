@@ -134,12 +134,14 @@ class Workshop(private val context: Context) {
 
     private fun work(): Developed {
         kept.delete()
-        val exif = Exif.read(input.inputStream().use { stream -> ByteArray(Exif.HEAD).let { it.copyOf(maxOf(0, fill(stream, it))) } })
+        val head = ByteArray(Exif.HEAD)
+        val exif = Exif.read(head.copyOf(input.inputStream().use { fill(it, head) }))
         val bundle = bundle()
         val bank = store.bank(bundle, chosen(bundle))
         val developed = ExecuTorchEngine(bundle).use { engine ->
             AndroidPicture(input).use { picture ->
-                Developer(bundle, engine, bank, AndroidJpeg).develop(UprightPicture(picture, exif.orientation), name, exif, dng, progress)
+                val upright = UprightPicture(picture, exif.orientation)
+                Developer(bundle, engine, bank, AndroidJpeg).develop(upright, name, exif, dng, progress)
             }
         }
         DevelopedFile.write(kept, developed)

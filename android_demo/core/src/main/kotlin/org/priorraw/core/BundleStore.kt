@@ -65,8 +65,10 @@ class BundleStore(private val root: File) {
     }
 
     /** Cameras whose banks the bundle or the user's imports hold. */
-    fun cameras(bundle: Bundle): List<String> =
-        (bundle.banks.keys + banks.listFiles().orEmpty().filter { it.name.endsWith(SUFFIX) }.map { it.name.removeSuffix(SUFFIX) }).sorted().distinct()
+    fun cameras(bundle: Bundle): List<String> {
+        val imported = banks.list().orEmpty().filter { it.endsWith(SUFFIX) && !it.startsWith(".") }
+        return (bundle.banks.keys + imported.map { it.removeSuffix(SUFFIX) }).sorted()
+    }
 
     /** The bank of a camera, an imported one before the bundle's. */
     fun bank(bundle: Bundle, camera: String): Bank {
@@ -75,7 +77,9 @@ class BundleStore(private val root: File) {
     }
 
     private fun bankFile(camera: String): File {
-        if (!NAME.matches(camera)) throw PriorRawException(Problem.BANK, "a bank of the camera \"$camera\"; build it again under a plain name")
+        if (!NAME.matches(camera)) {
+            throw PriorRawException(Problem.BANK, "a bank of the camera \"${camera.take(80)}\"; build it again under a plain name")
+        }
         return File(banks, camera + SUFFIX)
     }
 

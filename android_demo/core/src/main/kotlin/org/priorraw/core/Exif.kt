@@ -43,7 +43,8 @@ class Exif(val orientation: Int = 1, val camera: String = "", val image: List<Ta
                 val marker = head[at + 1].toInt() and 255
                 val end = at + 2 + ((head[at + 2].toInt() and 255) shl 8 or (head[at + 3].toInt() and 255))
                 if (marker == 0xDA || end > head.size) return null
-                if (marker == 0xE1 && String(head, at + 4, 6, Charsets.ISO_8859_1) == "Exif\u0000\u0000") return head.copyOfRange(at + 10, end)
+                val isExif = marker == 0xE1 && end >= at + 10 && String(head, at + 4, 6, Charsets.ISO_8859_1) == "Exif\u0000\u0000"
+                if (isExif) return head.copyOfRange(at + 10, end)
                 at = end
             }
             return null

@@ -20,7 +20,8 @@ fun compareWithGolden(bundle: Bundle, engine: RawEngine, camera: String): List<C
     val tensors = bundle.tensors(file)
     fun golden(name: String) = tensors[name] ?: bundle.refuse("$file lacks $name")
     val patch = golden("patch")
-    if (patch.shape.size != 4 || patch.shape[3] < 1 || patch.shape[2] != patch.shape[3]) bundle.refuse("$file: a patch of ${patch.shapeText}")
+    val isSquare = patch.shape.size == 4 && patch.shape[1] == 3 && patch.shape[3] > 0 && patch.shape[2] == patch.shape[3]
+    if (!isSquare) bundle.refuse("$file: a patch of ${patch.shapeText}")
     val output = engine.tile(tileOf(patch, bundle.tile), golden("scene").values)
     val found = mapOf(
         "scene" to engine.scene(golden("thumbnail").values, Bank.of(bundle, camera)),

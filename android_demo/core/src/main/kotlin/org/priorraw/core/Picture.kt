@@ -77,7 +77,8 @@ fun checkSize(name: String, width: Int, height: Int) {
         throw PriorRawException(Problem.TOO_LARGE, "$name: ${width}x$height is above $limit; crop or shrink it first")
     }
     if (minOf(width, height) < MIN_SIDE) {
-        throw PriorRawException(Problem.TOO_SMALL, "$name: ${width}x$height is too small for a DNG, which takes $MIN_SIDE pixels a side or more")
+        val least = "$MIN_SIDE pixels a side or more"
+        throw PriorRawException(Problem.TOO_SMALL, "$name: ${width}x$height is too small for a DNG, which takes $least")
     }
 }
 

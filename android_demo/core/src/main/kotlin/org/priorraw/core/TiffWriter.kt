@@ -6,8 +6,11 @@ import java.nio.ByteOrder
 /** A tag to write: code, TIFF type, number of values, and the values, little-endian. */
 class Tag(val code: Int, val kind: Int, val count: Int, val data: ByteArray) {
     companion object {
+        private const val QUESTION = '?'.code.toByte()
+
+        /** ASCII; other characters become question marks. */
         fun text(code: Int, value: String): Tag =
-            String(value.map { if (it in ' '..'~') it else '?' }.toCharArray()).toByteArray().let { Tag(code, Kind.ASCII, it.size + 1, it + 0) }
+            value.map { if (it in ' '..'~') it.code.toByte() else QUESTION }.let { Tag(code, Kind.ASCII, it.size + 1, it.toByteArray() + 0) }
 
         fun bytes(code: Int, vararg values: Int) = Tag(code, Kind.BYTE, values.size, ByteArray(values.size) { values[it].toByte() })
 
