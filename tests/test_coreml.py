@@ -119,13 +119,13 @@ def test_int8_weights_are_the_models_to_half_a_step(int8, programs, name, stored
 
 
 def test_large_weights_are_counted_by_hand(programs):
-    """Layers of the reconstructor: 15 convolutions, of which the last two have 256 weights each."""
+    """Layers of the reconstructor: 15 convolutions, of which the last has 384 weights."""
     sizes = [
         module.weight.numel()
         for module in programs["tile"].module.model.reconstructor.modules()
         if isinstance(module, torch.nn.Conv2d)
     ]
-    assert len(large_weights(programs["tile"])) == sum(size > LEAST for size in sizes) == len(sizes) - 2
+    assert len(large_weights(programs["tile"])) == sum(size > LEAST for size in sizes) == len(sizes) - 1
 
 
 def test_palettes_hold_16_values_and_the_bytes_repeat(programs, tmp_path):
@@ -144,10 +144,10 @@ def test_palettes_hold_16_values_and_the_bytes_repeat(programs, tmp_path):
 
 def test_an_export_that_compressed_too_little_is_refused(fp32, programs, tmp_path, monkeypatch):
     package = fp32[0] / "tile.mlpackage"
-    with pytest.raises(CompressionError, match=r"tile.mlpackage: weights stored as int8: none; expected 13 of 8 bits"):
+    with pytest.raises(CompressionError, match=r"tile.mlpackage: weights stored as int8: none; expected 14 of 8 bits"):
         check_compressed(programs["tile"], model_of(package), INT8, package.name)
     monkeypatch.setattr(coreml_weights, "LAYERS", ("linear",))
-    with pytest.raises(CompressionError, match=r"again.mlpackage: .* none; expected 13 of"):
+    with pytest.raises(CompressionError, match=r"again.mlpackage: .* none; expected 14 of"):
         write_package(programs["tile"], tmp_path / "again.mlpackage", "int8")
 
 

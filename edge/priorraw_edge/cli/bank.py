@@ -117,11 +117,12 @@ def _of_datasets(parts, datasets: tuple[Path, ...], K: int, G: int, seed: int):
     from priorraw.errors import InputError
     from priorraw.pictures import load_cameras
 
+    model = parts.model()
     cameras = load_cameras(datasets, "train")
     if len(cameras) > 1:
         raise InputError(f"a bank is for one camera; these datasets hold {', '.join(c.name for c in cameras)}")
     info = cameras[0].bank_info(parts.encoder_sha256(), K, G, seed)
-    bank, (bank_psnr, full_psnr) = build_bank(parts.model(), cameras[0].pictures, info)
+    bank, (bank_psnr, full_psnr) = build_bank(model, cameras[0].pictures, info)
     lines = [
         f"assembled RAW of the references: {bank_psnr:.2f} dB from the bank",
         f"                                 {full_psnr:.2f} dB from all other reference pictures",
