@@ -216,7 +216,8 @@ def test_programs_that_run_here_are_measured(bundle):
     assert len(lowered) == bool(target.runs)
     # Least observed: 126 dB. OpenVINO in bfloat16, where the CPU has it: 54 dB; elsewhere as the others.
     least = 45 if target.name == "openvino" else 100
-    assert all(found["psnr"] > least for outputs in lowered for found in outputs.values())
+    found = [output["psnr"] for outputs in lowered for output in outputs.values()]
+    assert all(psnr is None or psnr > least for psnr in found)  # None: no difference at all
 
 
 @pytest.mark.slow
