@@ -16,7 +16,7 @@ TESTABLE := $(VENV)/.testable
 # The extra `arm`. Its tools ask for an older NumPy than the other extras and work with this one too: the tests lower.
 ARM := tosa-tools ai_ml_sdk_model_converter
 
-.PHONY: demo test lint setup clean distclean assets results ablation parity bench native native-arm64 android android-assets
+.PHONY: demo test lint setup clean distclean assets results ablation parity bench cameras native native-arm64 android android-assets
 .DELETE_ON_ERROR:
 
 demo: $(INSTALLED)
@@ -131,6 +131,11 @@ bench: $(TESTABLE) | $(SETS)
 	$(BIN)/python -m benchmarks.scaling --bundle build/bench/default-fp32 --bundle build/bench/default-int8 --rounds 3 \
 	    --out $(BENCH)/scaling.json
 	$(BIN)/python -m benchmarks.performance $(BENCH) docs/performance.md
+
+# The four-way table of docs/cameras.md: generic models without each camera in turn; over an hour of a core.
+cameras: | $(SETS)
+	$(BIN)/python -m benchmarks.cameras_train nothing $(NUS) sony-imx135
+	$(BIN)/python -m benchmarks.cameras $(addprefix --camera ,$(NUS) sony-imx135) --page docs/cameras.md
 
 # Every backend and precision that lowers here against PyTorch; 20 minutes on two cores.
 parity: $(TESTABLE) | data/sony-imx135 data/sony-imx135-scenes
