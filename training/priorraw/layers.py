@@ -80,7 +80,7 @@ class Residual(nn.Module):
 class Upsample(nn.Module):
     """(N, in, H, W) to (N, out, 2H, 2W): a transposed 2x2 convolution, as a 1x1 one whose channels become pixels.
 
-    XNNPACK's transposed convolution takes four times as long for the four channels of the result.
+    XNNPACK's transposed convolution takes three times as long for the four channels of the result.
     """
 
     def __init__(self, inputs: int, outputs: int):
