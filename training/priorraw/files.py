@@ -1,17 +1,27 @@
-"""Files that are whole or absent: hashes before use, a temporary name and a rename on writing."""
+"""Files that are whole or absent: hashes before use; written in a folder beside them and moved into place.
+
+What is being written lies in `.NAME.RANDOM.unfinished/`, locked by the process that writes it. A process that is
+killed leaves that folder behind, never a part of a result; the next one to write into the same place sees that
+nobody holds the lock any more and clears it away.
+"""
 
 import errno
+import fcntl
 import hashlib
 import json
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from priorraw.errors import InputError
+
+UNFINISHED = re.compile(r"\..+\.[a-z0-9_]{8}\.unfinished")
+_swept: set[Path] = set()  # folders that this process has cleared of what others left
 
 
 def sha256(path: Path) -> str:
@@ -41,35 +51,83 @@ def _filling(path: Path) -> Iterator[None]:
 
 
 @contextmanager
+def _unfinished(path: Path) -> Iterator[Path]:
+    """A locked folder beside `path` for what is to become `path`; gone at the end, whatever happened.
+
+    Raises:
+        InputError: no folder can be made there.
+    """
+    with _writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        place = path.parent.resolve()
+        if place not in _swept:
+            _swept.add(place)
+            clear_unfinished(place)
+        folder, lock = _locked_folder(path)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        os.close(lock)
+
+
+def _locked_folder(path: Path) -> tuple[Path, int]:
+    while True:
+        name = path.name.encode()[:200].decode(errors="ignore")  # with all else below the 255 bytes of file systems
+        folder = Path(tempfile.mkdtemp(prefix=f".{name}.", suffix=".unfinished", dir=path.parent))
+        lock = os.open(folder, os.O_RDONLY)
+        with suppress(OSError):  # file systems without locks: then nothing is ever cleared there
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        if folder.exists():  # else cleared by another process before the lock was taken
+            return folder, lock
+        os.close(lock)
+
+
+def clear_unfinished(place: Path) -> list[Path]:
+    """Remove what killed processes left unfinished in the folder `place`; returns what was removed."""
+    cleared = []
+    with os.scandir(place) as entries:
+        left = [Path(e.path) for e in entries if UNFINISHED.fullmatch(e.name) and e.is_dir(follow_symlinks=False)]
+    for folder in left:
+        with suppress(OSError):  # held by a living process, already gone, or not ours to remove
+            lock = os.open(folder, os.O_RDONLY)
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(folder)
+                cleared.append(folder)
+            finally:
+                os.close(lock)
+    return cleared
+
+
+@contextmanager
 def atomic_file(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path`; rename it there on success, remove it on any failure.
+    """Yield a temporary path of the same name; move it to `path` on success, remove it on any failure.
+
+    Its bytes are on the disk before the name is: a power cut leaves the old file or the whole new one.
 
     Raises:
         InputError: `path` is a folder or cannot be written.
     """
     if path.is_dir():
         raise InputError(f"{path}: is a folder; name a file to write")
-    with _writing(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{path.stem}.", suffix=path.suffix, dir=path.parent)
-        os.close(handle)
-    temporary = Path(name)
-    try:
+    with _unfinished(path) as folder:
+        temporary = folder / path.name
         with _filling(path):
             yield temporary
         with _writing(path):
             temporary.chmod(0o644)
+            with temporary.open("rb") as file:
+                os.fsync(file.fileno())
             temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 @contextmanager
 def atomic_folder(path: Path, marker: str) -> Iterator[Path]:
-    """Yield a temporary folder beside `path` that takes its place on success and vanishes on failure.
+    """Yield a temporary folder that takes the place of `path` on success and vanishes on failure.
 
     An existing `path` is replaced only when it is empty or holds the file `marker`, which shows that this
-    program wrote it.
+    program wrote it. Between two renames there is no `path`; never a part of one.
 
     Raises:
         InputError: `path` is something else's folder, a file, has no name, or cannot be written.
@@ -81,18 +139,27 @@ def atomic_folder(path: Path, marker: str) -> Iterator[Path]:
     with _writing(path):
         if path.is_dir() and any(path.iterdir()) and not (path / marker).is_file():
             raise InputError(f"{path}: not empty and holds no {marker}; name a new folder")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
-    try:
+    with _unfinished(path) as folder:
+        temporary = folder / path.name
+        with _writing(path):
+            temporary.mkdir()
         with _filling(path):
             yield temporary
         with _writing(path):
             temporary.chmod(0o755)
-            if path.exists():
-                shutil.rmtree(path)
-            temporary.replace(path)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+            _take_place(temporary, path, folder / f"{path.name}.replaced")
+
+
+def _take_place(new: Path, path: Path, old: Path) -> None:
+    """Move `new` to `path`, and what is there to `old`."""
+    if path.exists():
+        path.rename(old)
+    try:
+        new.rename(path)
+    except OSError:
+        if old.exists():
+            old.rename(path)
+        raise
 
 
 def write_json(path: Path, value: Any) -> None:

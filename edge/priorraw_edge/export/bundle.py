@@ -65,7 +65,7 @@ def export_bundle(
         clock.say(f"lowered for {target.name}, {precision}")
         manifest = _manifest(prior, target, tile, precision, programs, converted)
         manifest["banks"] = {prior.camera: _write_bank(folder, prior, self_test | golden_outputs(tensors))}
-        manifest |= _file_entries(folder)
+        manifest |= _file_entries(folder, [path for path in folder.rglob("*") if path.is_file()])
         if measure is not None:
             manifest["banks"][prior.camera]["parity"] = measure(folder, manifest, prior.camera, prior.model)
             clock.say("compared with PyTorch on the golden picture")
@@ -96,7 +96,9 @@ def add_bank(folder: Path, manifest: dict[str, Any], prior: Prior, measure: Meas
     entry = _write_bank(folder, prior, golden | outputs)
     try:
         manifest = manifest | {"banks": manifest["banks"] | {camera: entry}}
-        manifest |= _file_entries(folder)
+        # Those that are in the bundle and these two: whatever else lies there was left by a run that was killed.
+        names = [*manifest["files"], entry["file"], entry["golden"]]
+        manifest |= _file_entries(folder, [folder / name for name in names])
         entry["parity"] = measure(folder, manifest, camera, prior.model)
         write_json(folder / BUNDLE, manifest)
     except BaseException:
@@ -176,13 +178,12 @@ def _manifest(
     }
 
 
-def _file_entries(folder: Path) -> dict[str, dict[str, Any]]:
-    """`files` (sha256) and `bytes` of every file in the folder, by its path with forward slashes."""
-    paths = {p.relative_to(folder).as_posix(): p for p in sorted(folder.rglob("*")) if p.is_file()}
-    paths.pop(BUNDLE, None)
+def _file_entries(folder: Path, paths: list[Path]) -> dict[str, dict[str, Any]]:
+    """`files` (sha256) and `bytes` of files in the folder, by their paths with forward slashes."""
+    names = sorted((path.relative_to(folder).as_posix(), path) for path in paths)
     return {
-        "files": {name: sha256(path) for name, path in paths.items()},
-        "bytes": {name: path.stat().st_size for name, path in paths.items()},
+        "files": {name: sha256(path) for name, path in names},
+        "bytes": {name: path.stat().st_size for name, path in names},
     }
 
 
