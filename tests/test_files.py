@@ -3,11 +3,22 @@
 import errno
 import hashlib
 import os
+import signal
 from pathlib import Path
 
 import pytest
+from priorraw import files
 from priorraw.errors import InputError
-from priorraw.files import atomic_file, atomic_folder, read_json, sha256, write_json
+from priorraw.files import (
+    UNFINISHED,
+    atomic_file,
+    atomic_folder,
+    clear_unfinished,
+    read_json,
+    sha256,
+    visible,
+    write_json,
+)
 
 
 def test_sha256_is_that_of_hashlib(tmp_path):
@@ -124,3 +135,66 @@ def test_a_full_disk_leaves_nothing(tmp_path):
 def test_other_failures_of_the_writer_pass(tmp_path):
     with pytest.raises(FileNotFoundError), atomic_file(tmp_path / "a"):
         (tmp_path / "input").read_bytes()
+
+
+def test_what_a_killed_writer_left_is_cleared_by_the_next(tmp_path):
+    def die_half_way() -> None:
+        with atomic_file(tmp_path / "a.dng") as temporary:
+            temporary.write_text("half")
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    child = os.fork()
+    if not child:
+        die_half_way()
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+    (left,) = tmp_path.iterdir()
+    assert UNFINISHED.fullmatch(left.name) and left.is_dir()
+    with atomic_file(tmp_path / "b.dng") as temporary:
+        temporary.write_text("whole")
+    assert [p.name for p in tmp_path.iterdir()] == ["b.dng"]
+
+
+def test_what_another_process_is_writing_stays(tmp_path):
+    with atomic_file(tmp_path / "a") as temporary:
+        temporary.write_text("half")
+        assert clear_unfinished(tmp_path) == []
+        child = os.fork()
+        if not child:  # not even by another process that clears the folder before it writes
+            files._swept.clear()
+            with atomic_file(tmp_path / "b") as other:
+                other.write_text("")
+            os._exit(0)
+        assert os.waitpid(child, 0)[1] == 0
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a", "b"]
+
+
+def test_only_what_is_ours_is_cleared(tmp_path):
+    (tmp_path / ".a.abcdefgh.unfinished").write_text("a file, not a folder")
+    (tmp_path / "a.unfinished").mkdir()
+    (tmp_path / ".b.abcdefgh.unfinished").symlink_to(tmp_path / "a.unfinished")
+    assert clear_unfinished(tmp_path) == []
+    (tmp_path / ".c.abcdefgh.unfinished").mkdir()
+    assert clear_unfinished(tmp_path) == [tmp_path / ".c.abcdefgh.unfinished"]
+
+
+def test_a_folder_that_cannot_be_replaced_stays(tmp_path, monkeypatch):
+    with atomic_folder(tmp_path / "d", "m") as folder:
+        (folder / "m").write_text("old")
+    rename = Path.rename
+
+    def fail_second(self: Path, to: Path) -> Path:
+        if to == tmp_path / "d" and "replaced" not in self.name:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return rename(self, to)
+
+    monkeypatch.setattr(Path, "rename", fail_second)
+    with pytest.raises(InputError, match="cannot be written"), atomic_folder(tmp_path / "d", "m") as folder:
+        (folder / "m").write_text("new")
+    assert (tmp_path / "d" / "m").read_text() == "old"
+
+
+def test_hidden_files_are_no_pictures(tmp_path):
+    for name in ("b.png", "A.PNG", ".b.png", "._b.png", "c.txt"):
+        (tmp_path / name).write_text("")
+    assert [p.name for p in visible(tmp_path, ".png")] == ["A.PNG", "b.png"]
+    assert visible(tmp_path / "absent", ".png") == []

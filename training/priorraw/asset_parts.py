@@ -18,7 +18,7 @@ from priorraw.assets import (
 )
 from priorraw.bank import Bank
 from priorraw.errors import InputError
-from priorraw.files import atomic_file, sha256
+from priorraw.files import UNFINISHED, atomic_file, sha256
 from priorraw.model import PriorRAW
 
 
@@ -52,8 +52,11 @@ def write_parts(folder: Path, parts: Parts, bank: Bank, commands: list[str]) -> 
         InputError: the folder holds another model, or something else; or cannot be written.
     """
     others = [camera for camera in cameras_in(folder) if camera != bank.info.camera] if folder.is_dir() else []
-    if folder.is_dir() and any(folder.iterdir()) and not cameras_in(folder):
-        raise InputError(f"{folder}: not empty and no asset folder; name a new folder")
+    if folder.is_dir() and not cameras_in(folder):
+        # What an earlier run that was killed may have left is no stranger's.
+        ours = {Path(ENCODER).parts[0], bank.info.camera}
+        if any(p.name not in ours and not UNFINISHED.fullmatch(p.name) for p in folder.iterdir()):
+            raise InputError(f"{folder}: not empty and no asset folder; name a new folder")
     with tempfile.TemporaryDirectory() as temporary:
         encoder, reconstructor = (Path(temporary) / Path(name).name for name in (ENCODER, RECONSTRUCTOR))
         shutil.copyfile(parts.encoder, encoder)  # banks know it by its bytes

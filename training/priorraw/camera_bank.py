@@ -15,6 +15,7 @@ from priorraw.bank_info import BankInfo
 from priorraw.dataset import PairDataset, mask_of
 from priorraw.errors import InputError
 from priorraw.evaluate import HintedPrior, inferred_illuminant
+from priorraw.files import visible
 from priorraw.isp import gains_from_illuminant, unrender
 from priorraw.leave_one_out import Groups
 from priorraw.metrics import angular_error, psnr
@@ -83,7 +84,7 @@ def bank_of_raws(
             too few of them.
     """
     for path in raws:
-        if path.is_dir() and not any(p.suffix.lower() in EXTENSIONS for p in path.iterdir()):
+        if path.is_dir() and not visible(path, *EXTENSIONS):
             raise InputError(f"{path}: holds no camera files ({FAMILIAR} ...); name the folder that does")
         if path.exists() and not path.is_dir() and path.suffix.lower() not in EXTENSIONS:
             raise InputError(f"{path}: is no camera file ({FAMILIAR} ...)")

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from priorraw.errors import InputError
-from priorraw.files import read_json
+from priorraw.files import read_json, visible
 from priorraw.isp import dequantise
 
 FORMAT = 1
@@ -144,9 +144,9 @@ def _png_fault(data: bytes) -> str | None:
 
 
 def _pair_names(folder: Path, split: str) -> list[str]:
-    raw, srgb = ({p.stem for p in (folder / split / kind).glob("*.png")} for kind in ("raw", "srgb"))
+    raw, srgb = ({p.stem for p in visible(folder / split / kind, ".png")} for kind in ("raw", "srgb"))
     if not raw and not srgb:
-        found = sorted(p.parent.name for p in folder.glob("*/raw") if any(p.glob("*.png")))
+        found = sorted(p.parent.name for p in folder.glob("*/raw") if visible(p, ".png"))
         cure = f"it has {', '.join(found)}" if found else "make pairs with priorraw-edge prepare"
         raise InputError(f"{folder}: holds no pairs in split {split!r}; {cure}")
     if raw != srgb:

@@ -162,6 +162,16 @@ def _take_place(new: Path, path: Path, old: Path) -> None:
         raise
 
 
+def visible(folder: Path, *suffixes: str) -> list[Path]:
+    """The files of a folder that end so, in any case of letters, sorted; without those that the system hides.
+
+    A name with a dot before it is an editor's, a file manager's or a copy's own; none if there is no such folder.
+    """
+    if not folder.is_dir():
+        return []
+    return sorted(p for p in folder.iterdir() if p.suffix.lower() in suffixes and not p.name.startswith("."))
+
+
 def write_json(path: Path, value: Any) -> None:
     """Write JSON with stable order and a closing newline, atomically."""
     with atomic_file(path) as temporary:

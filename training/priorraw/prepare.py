@@ -11,7 +11,7 @@ import numpy as np
 from priorraw import cameras, isp
 from priorraw.dataset import FORMAT, MARKER, PairDataset, mask_of, write_png
 from priorraw.errors import InputError
-from priorraw.files import atomic_folder, read_json, sha256, write_json
+from priorraw.files import atomic_folder, read_json, sha256, visible, write_json
 from priorraw.progress import say, track
 from priorraw.sources import CameraJpegs, Scene, Source, open_source
 from priorraw.splits import assign, follow, thumbnail
@@ -232,7 +232,7 @@ def _dataset_thumbnails(folder: Path, splits: dict[str, float]) -> dict[str, tup
         raise InputError(f"{folder}: --like needs a dataset of several splits, all in --split ({', '.join(splits)})")
     found = {}
     for split in theirs:
-        if not any((folder / split / "raw").glob("*.png")):
+        if not visible(folder / split / "raw", ".png"):
             continue
         pairs = PairDataset.open(folder, split)
         for i in track(range(len(pairs)), f"reading {folder} {split}"):

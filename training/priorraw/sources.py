@@ -15,6 +15,7 @@ from priorraw.camera_jpeg import rendered_by_camera
 from priorraw.dataset import read_png
 from priorraw.errors import InputError
 from priorraw.isp import normalise_levels
+from priorraw.files import visible
 from priorraw.raw_io import EXTENSIONS, read_camera_file
 
 
@@ -84,13 +85,13 @@ def open_source(
         if (black, white) != (None, None):
             raise InputError(f"{path}: camera files carry their own levels; leave out --black-level, --white-level")
         return _camera_files(shots, color_matrix, binned, jpegs)
-    if any(path.glob("*.png")):
+    if visible(path, ".png"):
         return _png_folder(path, *levels)
     raise InputError(f"{path}: holds neither camera files nor .png pictures")
 
 
 def _camera_files_in(folder: Path) -> list[Path]:
-    return sorted(p for p in folder.iterdir() if p.suffix.lower() in EXTENSIONS)
+    return visible(folder, *EXTENSIONS)
 
 
 def _camera_files(
@@ -185,7 +186,7 @@ def _png_folder(folder: Path, black: float, white: float) -> Source:
     the end of its name after an underscore (SimpleCube++: test_00_0010.png is row 00_0010 of test_gt.csv; its
     levels are --black-level 2048 --white-level 16383).
     """
-    pictures = sorted(folder.glob("*.png"))
+    pictures = visible(folder, ".png")
     rows = _csv_lights(folder)
 
     def scenes() -> Iterator[Scene | InputError]:
@@ -206,7 +207,7 @@ def _png_folder(folder: Path, black: float, white: float) -> Source:
 def _csv_lights(folder: Path) -> dict[str, list[float]]:
     """Illuminants of all csv files in the folder, by the column `image`."""
     lights: dict[str, list[float]] = {}
-    for path in sorted(folder.glob("*.csv")):
+    for path in visible(folder, ".csv"):
         try:
             with path.open(newline="") as file:
                 for row in csv.DictReader(file):

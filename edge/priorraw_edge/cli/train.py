@@ -18,6 +18,14 @@ def training_options(steps: int, learning_rate: float) -> Callable:
         for option in (
             click.option("--seed", default=0, show_default=True, type=click.IntRange(0)),
             click.option(
+                "--checkpoint-every",
+                default=500,
+                show_default=True,
+                type=click.IntRange(1),
+                metavar="STEPS",
+                help="How often to write what a later run goes on from.",
+            ),
+            click.option(
                 "--learning-rate", default=learning_rate, show_default=True, type=click.FloatRange(0, min_open=True)
             ),
             click.option("--steps", default=steps, show_default=True, type=click.IntRange(1)),
@@ -33,7 +41,9 @@ def training_options(steps: int, learning_rate: float) -> Callable:
 @command.command()
 @training_options(steps=3000, learning_rate=1e-3)
 @click.option("--dim", default=32, show_default=True, type=click.IntRange(4, 256), help="d, features per pixel.")
-def search(datasets: tuple[Path, ...], out: Path, steps: int, learning_rate: float, seed: int, dim: int) -> None:
+def search(
+    datasets: tuple[Path, ...], out: Path, steps: int, learning_rate: float, seed: int, checkpoint_every: int, dim: int
+) -> None:
     """Train the encoder on the train splits of DATASETS; the same --out goes on where it stopped."""
     from priorraw.assets import ENCODER_PARTS, save_part
     from priorraw.encoder import EncoderConfig
@@ -46,7 +56,7 @@ def search(datasets: tuple[Path, ...], out: Path, steps: int, learning_rate: flo
     model = train_search(
         [camera.pictures for camera in cameras],
         ModelConfig(EncoderConfig(dim=dim)),
-        TrainConfig(steps, learning_rate, seed=seed),
+        TrainConfig(steps, learning_rate, seed=seed, checkpoint_every=checkpoint_every),
         out,
     )
     save_part(model, ENCODER_PARTS, out / "encoder.safetensors")
@@ -69,6 +79,7 @@ def light(
     steps: int,
     learning_rate: float,
     seed: int,
+    checkpoint_every: int,
     encoder: Path,
     K: int,
     G: int,
@@ -87,7 +98,7 @@ def light(
     config = ModelConfig(model.config.encoder, LightConfig(prior=not without_prior))
     encoder_hash = sha256(encoder)
     cameras = [Camera(c.pictures, c.bank_info(encoder_hash, K, G, seed)) for c in load_cameras(datasets, "train")]
-    train = TrainConfig(steps, learning_rate, weight_decay=1e-2, seed=seed)
+    train = TrainConfig(steps, learning_rate, weight_decay=1e-2, seed=seed, checkpoint_every=checkpoint_every)
     trained = train_light(model, cameras, config, train, out)
     save_part(trained, ("light",), out / "light.safetensors")
     click.echo(f"{out / 'light.safetensors'}: {steps} steps, {len(cameras)} cameras")
@@ -98,7 +109,14 @@ def light(
 @click.option("--batch", default=16, show_default=True, type=click.IntRange(1))
 @click.option("--start", type=FOLDER, help="reconstructor.safetensors to start from.  [default: random weights]")
 def reconstruct(
-    datasets: tuple[Path, ...], out: Path, steps: int, learning_rate: float, seed: int, batch: int, start: Path | None
+    datasets: tuple[Path, ...],
+    out: Path,
+    steps: int,
+    learning_rate: float,
+    seed: int,
+    checkpoint_every: int,
+    batch: int,
+    start: Path | None,
 ) -> None:
     """Train the reconstructor on the train splits of DATASETS; it needs neither encoder nor bank."""
     from priorraw.assets import load_reconstructor, save_part
@@ -109,7 +127,7 @@ def reconstruct(
 
     cameras = load_cameras(datasets, "train")
     config, weights = load_reconstructor(start) if start else (ModelConfig(), None)
-    train = TrainConfig(steps, learning_rate, seed=seed)
+    train = TrainConfig(steps, learning_rate, seed=seed, checkpoint_every=checkpoint_every)
     trained = train_reconstruct(cameras, config, train, out, ReconstructConfig(batch), weights)
     save_part(trained, ("reconstructor",), out / "reconstructor.safetensors")
     click.echo(f"{out / 'reconstructor.safetensors'}: {steps} steps, {len(cameras)} cameras")
