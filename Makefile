@@ -3,6 +3,7 @@
 #   make test   the test suite            make lint   style and types
 #   make native the C++ runner for this machine, built and self-tested; make native-arm64: for ARM boxes, emulated
 #   make android  the Android demo's tests and a packaging check, without Gradle: docs/android.md
+#   make crash  commands killed anywhere and started again; see docs/reliability.md
 #   make clean  remove build/             make distclean   also the virtual environment
 #   make assets DATA=folder   prepare, train and measure what prior_assets/ ships; goes on where it stopped
 #   make results              train the networks it is compared with, measure all, fill in the README
@@ -16,7 +17,7 @@ TESTABLE := $(VENV)/.testable
 # The extra `arm`. Its tools ask for an older NumPy than the other extras and work with this one too: the tests lower.
 ARM := tosa-tools ai_ml_sdk_model_converter
 
-.PHONY: demo test lint setup clean distclean assets results ablation parity bench cameras native native-arm64 android android-assets
+.PHONY: demo test lint crash setup clean distclean assets results ablation parity bench cameras native native-arm64 android android-assets
 .DELETE_ON_ERROR:
 
 demo: $(INSTALLED)
@@ -29,6 +30,10 @@ lint: $(TESTABLE)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# Bounded by minutes; the long runs are in docs/reliability.md.
+crash: $(TESTABLE)
+	OMP_NUM_THREADS=1 $(BIN)/python -m reliability.crash --kills 10 --operations 5
 
 setup: $(INSTALLED)
 

@@ -14,8 +14,8 @@ import numpy as np
 from priorraw.camera_jpeg import rendered_by_camera
 from priorraw.dataset import read_png
 from priorraw.errors import InputError
-from priorraw.isp import normalise_levels
 from priorraw.files import visible
+from priorraw.isp import normalise_levels
 from priorraw.raw_io import EXTENSIONS, read_camera_file
 
 
