@@ -20,8 +20,8 @@ from benchmarks.rivals.rival import Budget, Fitting, Rival, Shot
 PROTOCOL = (
     "PSNR and SSIM on linear raw-RGB, means over pictures, masked pixels left out (priorraw.metrics). Learned rows "
     "train once, for as long as the budget of processor time lasts, on 8-bit sRGB of the train split, batches of 16 "
-    "crops of 64x64; U-Nets in bfloat16, measured in float32. The 16-bit figures feed the 16-bit picture to the same "
-    "fit. Cost in the camera is that of a 1000x1000 picture."
+    "crops of 64x64; U-Nets in bfloat16 where the processor has it, measured in float32. The 16-bit figures feed the "
+    "16-bit picture to the same fit. Cost in the camera is that of a 1000x1000 picture."
 )
 
 

@@ -25,8 +25,9 @@ from priorraw.assets import (
 )
 from priorraw.bank import Bank, build_bank
 from priorraw.dataset import PairDataset
+from priorraw.errors import InputError
 from priorraw.evaluate import FIGURES, STAGES, evaluate
-from priorraw.files import atomic_file, sha256, write_json
+from priorraw.files import atomic_file, read_json, sha256, write_json
 from priorraw.model import HALO, THUMBNAIL, PriorRAW
 from priorraw.pictures import CameraPictures, load_cameras
 from priorraw.progress import say
@@ -39,6 +40,7 @@ CAMERAS = {
     "sony-imx135": ["sony-imx135", "sony-imx135-scenes"],
 }
 K, G, SEED = 5000, 25, 0
+REFERENCES = ("references_from_bank_psnr", "references_from_all_psnr")
 JPEG_QUALITIES = (95, 85, 75)
 NUS = (
     "NUS 8-camera set (Cheng, Prasad, Brown: Illuminant estimation for color constancy, JOSA A 2014), whole scenes "
@@ -56,7 +58,8 @@ TAU = (
 @click.option("--data", type=click.Path(path_type=Path), required=True, help="Folder with the prepared datasets.")
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Asset folder to write.")
 @click.option("--results", type=click.Path(path_type=Path), help="Also measure hints, JPEG and the parts, into this.")
-def release(runs: Path, data: Path, out: Path, results: Path | None) -> None:
+@click.option("--keep-banks", is_flag=True, help="Take the banks that OUT holds: the encoder is still theirs.")
+def release(runs: Path, data: Path, out: Path, results: Path | None, keep_banks: bool) -> None:
     """Build the banks, measure the test splits, write the asset folder and, if asked, the results."""
     model = load_model(
         [
@@ -69,15 +72,20 @@ def release(runs: Path, data: Path, out: Path, results: Path | None) -> None:
     save_part(model, ENCODER_PARTS, out / ENCODER)
     save_part(model, RECONSTRUCTOR_PARTS, out / RECONSTRUCTOR)
     for camera, names in CAMERAS.items():
-        pictures = load_cameras([data / name for name in names], "train")[0]
-        bank, (bank_psnr, full_psnr) = _bank(model, pictures, sha256(out / ENCODER))
-        bank.save(out / camera / "bank.safetensors")
+        path = out / camera / "bank.safetensors"
+        measured: dict[str, Any]
+        if keep_banks:
+            bank, known = Bank.load(path), read_json(out / camera / "asset.json")["measured"]
+            if bank.info.encoder_sha256 != sha256(out / ENCODER):
+                raise InputError(f"{path}: was made with another encoder; leave --keep-banks out")
+            measured = {name: known[name] for name in REFERENCES}
+        else:
+            pictures = load_cameras([data / name for name in names], "train")[0]
+            bank, figures = _bank(model, pictures, sha256(out / ENCODER))
+            bank.save(path)
+            measured = dict(zip(REFERENCES, (round(figure, 3) for figure in figures), strict=True))
         prior = Prior(model, bank, camera, "", "", "")
-        measured: dict[str, Any] = {
-            "references_from_bank_psnr": round(bank_psnr, 3),
-            "references_from_all_psnr": round(full_psnr, 3),
-            "test": {name: measure_all(prior, data / name) for name in names},
-        }
+        measured["test"] = {name: measure_all(prior, data / name) for name in names}
         write_asset(out, camera, ["make assets"], measured)
         load_assets(camera, out)
         write_card(out, camera, prior, measured)
@@ -100,7 +108,9 @@ def measure_all(prior: Prior, folder: Path) -> dict[str, Any]:
     """Every stage on the test split of a dataset folder, and the whole method with the light as a hint."""
     dataset = PairDataset.open(folder, "test")
     stages = {stage: measure(prior, dataset, stage) for stage in STAGES}
-    return {"pictures": len(dataset), **stages, "hinted": measure(prior, dataset, "reconstructed", hint=True)}
+    hinted = measure(prior, dataset, "reconstructed", hint=True)
+    parameters = sum(parameter.numel() for parameter in prior.model.parameters())
+    return {"pictures": len(dataset), "parameters": parameters, **stages, "hinted": hinted}
 
 
 def compare(runs: Path, data: Path, assets: Path, results: Path) -> None:

@@ -118,7 +118,7 @@ def rivals_table(results: Results, rivals: dict[str, dict[str, Any]]) -> str:
             figures = [f"{eight[k]:.2f}" for k in ("psnr_clipped", "psnr_unclipped", "psnr_known_gains")]
             title = f"**PriorRAW Edge{label}**"
             row = [camera, title, reads, _psnr_ssim(eight), f"{deep['psnr']:.2f}", *figures]
-            rows.append([*row, f"{eight['light_error']:.1f}°", "919,560", "0", "0", "shared"])
+            rows.append([*row, f"{eight['light_error']:.1f}°", f"{ours['parameters']:,}", "0", "0", "shared"])
     return markdown_table(header, rows)
 
 
