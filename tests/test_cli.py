@@ -1,6 +1,7 @@
 """The command line as a user meets it: help, mistakes, exit codes; each in its own process."""
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -61,6 +62,31 @@ def test_a_name_nearly_right_is_suggested():
 def test_version(cli):
     code, out, _ = cli("--version")
     assert (code, out.split(",")[0]) == (0, "priorraw-edge")
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_scripts_name_the_program(cli, shell):
+    code, out, _ = cli("completion", shell)
+    assert code == 0
+    assert "_PRIORRAW_EDGE_COMPLETE" in out
+
+
+def test_a_shell_completes_commands_and_options():
+    code = "from priorraw_edge.cli import main; main()"
+    for words, expected in (
+        ("priorraw-edge rec", "plain,reconstruct"),
+        ("priorraw-edge export --ta", "plain,--target"),
+    ):
+        variables = {
+            **os.environ,
+            "_PRIORRAW_EDGE_COMPLETE": "bash_complete",
+            "COMP_WORDS": words,
+            "COMP_CWORD": str(words.count(" ")),
+        }
+        result = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=False, env=variables
+        )
+        assert result.stdout.split() == [expected], result.stderr
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,7 @@ COMMANDS = {
     "targets": "List the devices to lower for, and what each needs here.",
     "doctor": "Check versions, tools and assets; say what is missing.",
     "info": "Show the shipped cameras, or what an asset folder or bundle holds.",
+    "completion": "Print the script that lets a shell complete commands and options.",
 }
 
 

@@ -79,9 +79,9 @@ def check_size(job: Job, height: int, width: int) -> None:
         check_dng_size(job.photo, height, width)
 
 
-def write_outputs(result: Reconstruction, job: Job) -> None:
+def write_outputs(result: Reconstruction, job: Job, facts: Facts | None = None) -> None:
     """`write_stream` of a picture that is done."""
-    write_stream(_Done(result), job)
+    write_stream(_Done(result), job, facts)
 
 
 def write_stream(picture: Bands, job: Job, facts: Facts | None = None) -> None:

@@ -35,11 +35,20 @@ def reconstruct(
         InputError: the model returned NaN or infinity.
         ValueError: `known_neutral` is not positive and finite.
     """
-    stream = Stream(ArraySource(srgb), engine, name, known_neutral)
-    raw, reliability = np.empty(srgb.shape, np.float32), np.empty(srgb.shape[:2], np.float32)
+    return gather(Stream(ArraySource(srgb), engine, name, known_neutral))
+
+
+def gather(stream: Stream) -> Reconstruction:
+    """A whole picture out of its bands.
+
+    Raises:
+        InputError: the model returned NaN or infinity.
+    """
+    H, W = stream.height, stream.width
+    raw, reliability = np.empty((H, W, 3), np.float32), np.empty((H, W), np.float32)
     y = 0
     for band in stream.bands():
         rows = slice(y, y + len(band.raw))
         raw[rows], reliability[rows] = band.raw, band.reliability
         y = rows.stop
-    return Reconstruction(raw, reliability, stream.neutral(), engine.camera, engine.color_matrix, stream.preview())
+    return Reconstruction(raw, reliability, stream.neutral(), stream.camera, stream.color_matrix, stream.preview())
