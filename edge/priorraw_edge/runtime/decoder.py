@@ -34,7 +34,7 @@ def main(request: dict[str, Any]) -> dict[str, Any]:
     photo = Path(request["photo"])
     _limit(request["megabytes"] or MEGABYTES)
     try:
-        layout, notes = spool_rows(photo, request["spool"])
+        layout, notes = spool_rows(photo, request["spool"], request["pixels"])
         hint, hint_note = read_hint(photo) if request["hint"] else (None, None)
         facts = read_facts(photo)
     except InputError as error:
@@ -52,13 +52,18 @@ def main(request: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def spool_rows(photo: Path, spool: int) -> tuple[SpoolLayout, list[str]]:
+def spool_rows(photo: Path, spool: int, most: int | None = None) -> tuple[SpoolLayout, list[str]]:
     """Write a photograph's rows to an open file.
 
     Raises:
-        InputError: the photograph cannot be used, or the disk is full.
+        InputError: the photograph cannot be used or has more than `most` pixels, or the disk is full.
     """
     with open(spool, "wb", closefd=False) as out, open_strips(photo) as strips:
+        width, height = strips.file.width, strips.file.height
+        if most is not None and width * height > most:
+            raise InputError(
+                f"{photo}: {width}x{height} is above the limit of {most / 1e6:.0f} megapixels here; shrink it"
+            )
         for rows in strips.rows:
             data = np.ascontiguousarray(rows, strips.dtype).data
             try:

@@ -174,10 +174,7 @@ class BundleEngine:
         self.manifest = _read_manifest(folder) if manifest is None else manifest
         try:
             self.camera = camera or str(self.manifest["camera"])
-            banks = dict(self.manifest["banks"])
-            if self.camera not in banks:
-                raise InputError(f"{folder}: {_no_bank(self.camera, list(banks))}")
-            bank = banks[self.camera]
+            bank = self._bank_entry(self.camera)
             self.color_matrix = np.array(bank["color_matrix"], np.float64).reshape(3, 3)
             self.tile_size, self.halo, self.align = (int(self.manifest[k]) for k in ("tile", "halo", "align"))
             self._inputs = {
@@ -191,7 +188,7 @@ class BundleEngine:
             raise InputError(
                 f"{folder / 'bundle.json'}: incomplete ({type(error).__name__}: {error}); export the bundle again"
             ) from None
-        self._bank = self._load_bank()
+        self._bank = self._load_bank(self._files["bank"])
         self._programs = {name: self._load_program(name) for name in ("scene", "tile")}
         for name in self._hashes.keys() - set(self._files.values()):
             self._checked_bytes(name)  # not used here, but a bundle that was altered anywhere is not to be trusted
@@ -231,6 +228,16 @@ class BundleEngine:
         # Copied: the runtime writes the next result into the same memory.
         return [output.numpy().copy() for output in self._programs[program](tensors)]
 
+    def use_camera(self, camera: str) -> None:
+        """Take another of the bundle's own banks; the programs stay.
+
+        Raises:
+            InputError: it holds no bank of the camera, or a damaged one.
+        """
+        entry = self._bank_entry(camera)
+        self._bank = self._load_bank(str(entry["file"]))
+        self.camera, self.color_matrix = camera, np.array(entry["color_matrix"], np.float64).reshape(3, 3)
+
     def use_bank(self, path: Path) -> None:
         """Take a bank.safetensors of `priorraw-edge bank build` in place of the bundle's.
 
@@ -251,11 +258,17 @@ class BundleEngine:
         self._bank = tensors
         self.camera, self.color_matrix = bank.info.camera, np.array(bank.info.color_matrix).reshape(3, 3)
 
-    def _load_bank(self) -> dict[str, np.ndarray]:
+    def _bank_entry(self, camera: str) -> dict[str, Any]:
+        """What bundle.json says of a camera's bank."""
+        banks = dict(self.manifest["banks"])
+        if camera not in banks:
+            raise InputError(f"{self.folder}: {_no_bank(camera, list(banks))}")
+        return banks[camera]
+
+    def _load_bank(self, name: str) -> dict[str, np.ndarray]:
         from safetensors import SafetensorError
         from safetensors.numpy import load
 
-        name = self._files["bank"]
         try:
             bank = load(self._checked_bytes(name))
         except SafetensorError as error:

@@ -37,13 +37,16 @@ class Spool:
     a colour profile or transparency has to be applied.
     """
 
-    def __init__(self, photo: Path, folder: Path, *, hint: bool = False, megabytes: int | None = None):
+    def __init__(
+        self, photo: Path, folder: Path, *, hint: bool = False, megabytes: int | None = None, pixels: int | None = None
+    ):
         """
         Args:
             photo: a JPEG, PNG or TIFF file.
             folder: where the spool lies, or the nearest folder above it that exists.
             hint: whether to read the photograph's white-balance gains.
             megabytes: limit on the decoder's memory.
+            pixels: limit on the photograph's size, below the decoder's own.
 
         Raises:
             InputError: no file can be made in `folder`.
@@ -54,7 +57,13 @@ class Spool:
             self._file = tempfile.TemporaryFile(dir=existing, buffering=0)  # noqa: SIM115, closed in __exit__
         except OSError as error:
             raise InputError(f"{existing}: cannot be written ({error.strerror}); choose another place") from None
-        request = {"photo": str(photo), "spool": self._file.fileno(), "hint": hint, "megabytes": megabytes}
+        request = {
+            "photo": str(photo),
+            "spool": self._file.fileno(),
+            "hint": hint,
+            "megabytes": megabytes,
+            "pixels": pixels,
+        }
         self._process = subprocess.Popen(
             # -P: a file in the working folder must not pass for a module.
             [sys.executable, "-P", "-m", "priorraw_edge.runtime.decoder", json.dumps(request)],

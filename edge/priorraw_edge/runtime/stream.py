@@ -46,7 +46,7 @@ class Stream:
             raise ValueError(f"a response to white of {known_neutral}")
         self.height, self.width = source.height, source.width
         self.camera, self.color_matrix = engine.camera, engine.color_matrix
-        self._source, self._engine, self._name = source, engine, name
+        self.source, self._engine, self._name = source, engine, name
         self._known_neutral = known_neutral
         self._light = NeutralFit(engine.color_matrix)
         self._reliability = 0.0
@@ -68,7 +68,7 @@ class Stream:
         for tile in track(tiles, f"reconstruct {self._name}"):
             if tile.y != y:
                 y = tile.y
-                window = self._source.window(y, min(y + T, self.height), 0, W)
+                window = self.source.window(y, min(y + T, self.height), 0, W)
             srgb = to_unit(read_tile(window, 0, tile.x, T))
             tile_raw, tile_reliability = engine.tile(srgb, self._scene)
             inner = tile.core_in_tile
@@ -92,7 +92,7 @@ class Stream:
 
     def preview(self) -> np.ndarray:
         """(h, w, 3) uint8 sRGB: the photograph itself, small."""
-        return preview_of(self._source)
+        return preview_of(self.source)
 
     def mean_reliability(self) -> float:
         """Over the pixels of all bands so far."""

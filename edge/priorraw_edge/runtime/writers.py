@@ -72,18 +72,36 @@ def overwrite_tag(path: Path, code: int, data: bytes) -> None:
         file.write(data)
 
 
-def write_tiff(path: Path, picture: Bands, raw: Iterator[np.ndarray]) -> None:
-    """Linear 16-bit RGB TIFF; the response to white stands in the description."""
+class LinearTiff:
+    """A linear 16-bit RGB TIFF that grows from the top; the response to white stands in the description."""
 
-    def description(neutral: np.ndarray) -> str:
+    def __init__(self, path: Path, height: int, width: int, camera: str):
+        self._path, self._camera = path, camera
+        start = write_empty_tiff(path, height, width, photometric="rgb", description=self._description(np.ones(3)))
+        self._file = path.open("r+b")
+        self._file.seek(start)
+
+    def add(self, raw: np.ndarray) -> None:
+        """Append rows (n, W, 3) float32 in [0, 1]."""
+        for rows in quantised([raw]):
+            self._file.write(rows.data)
+
+    def close(self, neutral: np.ndarray) -> None:
+        """End the picture, whose response to white (3,) is known now."""
+        self._file.close()
+        overwrite_tag(self._path, 270, self._description(neutral).encode() + b"\0")
+
+    def _description(self, neutral: np.ndarray) -> str:
         text = " ".join(f"{value:.6f}" for value in neutral)
-        return f"linear raw-RGB of camera {picture.camera}, 65535 = white level; AsShotNeutral {text}"
+        return f"linear raw-RGB of camera {self._camera}, 65535 = white level; AsShotNeutral {text}"
 
-    start = write_empty_tiff(
-        path, picture.height, picture.width, photometric="rgb", description=description(np.ones(3))
-    )
-    fill(path, start, quantised(raw))
-    overwrite_tag(path, 270, description(picture.neutral()).encode() + b"\0")
+
+def write_tiff(path: Path, picture: Bands, raw: Iterator[np.ndarray]) -> None:
+    """`LinearTiff` of a whole picture."""
+    tiff = LinearTiff(path, picture.height, picture.width, picture.camera)
+    for rows in raw:
+        tiff.add(rows)
+    tiff.close(picture.neutral())
 
 
 def write_npy(path: Path, picture: Bands, raw: Iterator[np.ndarray]) -> None:
