@@ -146,6 +146,32 @@ cameras: | $(SETS)
 parity: $(TESTABLE) | data/sony-imx135 data/sony-imx135-scenes
 	$(BIN)/python -m benchmarks.parity --images data/sony-imx135-scenes --images data/sony-imx135 --page docs/parity.md
 
+.PHONY: docs screenshots page-load wheel wheel-check
+
+# The site of docs/*.md, without a warning; the pictures of the local page in it; how the page bears a hundred clients.
+docs: $(VENV)/.documentable
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build -q
+
+$(VENV)/.documentable: $(INSTALLED)
+	@$(PIP) install -q -c constraints.txt -e '.[docs]'
+	@touch $@
+
+screenshots: $(TESTABLE)
+	$(BIN)/python -m benchmarks.page.screenshots docs/images
+
+page-load: $(TESTABLE)
+	$(BIN)/python -m benchmarks.page.load --clients 100 --rounds 3 --page docs/page.md
+
+# What users install: a wheel with the assets inside, and the sources. The check installs nothing but the wheel.
+wheel: $(INSTALLED)
+	rm -rf dist
+	$(PIP) wheel -q --no-deps -w dist .
+	$(PIP) install -q -c constraints.txt build && $(BIN)/python -m build -q --sdist -o dist .
+	ls -l dist
+
+wheel-check: wheel
+	PYTHON=$(BIN)/python .ci/wheel_check.sh dist/*.whl
+
 # Debian splits ensurepip off: without it, the system's pip fills the environment.
 $(BIN)/python:
 	@test -n "$(PYTHON)" || { echo "make: Python 3.11 is needed: apt-get install python3 python3-pip"; exit 1; }

@@ -40,3 +40,20 @@ def pack(tmp_path: Path) -> Path:
     from samples import scenes, write_pack
 
     return write_pack(tmp_path / "pack.npz", *scenes())
+
+
+@pytest.fixture(scope="session")
+def page_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the local page runs, of random weights and small tiles: as on a first start, in a cache of its own."""
+    from priorraw_edge.page.bundle_cache import cached_bundle
+    from random_assets import write_random_assets
+
+    assets = write_random_assets(tmp_path_factory.mktemp("page-assets"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        made = cached_bundle(assets, tile=72)
+        stamp = (made / "bundle.json").stat().st_mtime_ns
+        assert cached_bundle(assets, tile=72) == made  # the second start finds it
+        assert (made / "bundle.json").stat().st_mtime_ns == stamp
+    assert [path.name for path in made.parent.iterdir()] == [made.name]
+    return made

@@ -16,32 +16,20 @@ import tifffile
 from PIL import Image
 from priorraw import isp
 from priorraw_edge import load
-from priorraw_edge.page.bundle_cache import cached_bundle
 from priorraw_edge.page.guard import ANSWER_HEADERS, Guard, is_loopback
 from priorraw_edge.page.limits import Limits
 from priorraw_edge.runtime.preview import block_means, preview_of
 from priorraw_edge.runtime.source import ArraySource
-from random_assets import CAMERAS, write_random_assets
+from random_assets import CAMERAS
 
 from benchmarks.page.server import Server, serving
 
-TILE = 72  # the smallest that leaves pixels inside the halo
 LIMITS = {"upload_bytes": 300_000, "pixels": 50_000, "upload_seconds": 1.5, "waiting": 100, "poll_seconds": 2}
 
 
 @pytest.fixture(scope="module")
-def bundle(tmp_path_factory) -> Path:
-    """As on a first start: exported into the user's cache, and found there by the second."""
-    assets = write_random_assets(tmp_path_factory.mktemp("assets"))
-    cache = tmp_path_factory.mktemp("cache")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_CACHE_HOME", str(cache))
-        made = cached_bundle(assets, TILE)
-        stamp = (made / "bundle.json").stat().st_mtime_ns
-        assert cached_bundle(assets, TILE) == made
-        assert (made / "bundle.json").stat().st_mtime_ns == stamp
-    assert [path.name for path in made.parent.iterdir()] == [made.name]
-    return made
+def bundle(page_bundle) -> Path:
+    return page_bundle
 
 
 @pytest.fixture(scope="module")

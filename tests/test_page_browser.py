@@ -1,8 +1,9 @@
-"""The local page in a real browser: drop, sliders, divider, overlay, keys, downloads, a phone; pixels against Python's."""
+"""The local page in Chromium: drop, sliders, divider, overlay, keys, downloads, a phone; its pixels are Python's."""
 
 import base64
 import io
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +11,10 @@ import pytest
 import rawpy
 from PIL import Image
 from priorraw import isp
-from priorraw_edge import cameras, load
+from priorraw_edge import load
 from priorraw_edge.runtime.look import Look, adjust, develop
 from priorraw_edge.runtime.picture import read_picture
+from random_assets import CAMERAS
 
 from benchmarks.page import browser
 from benchmarks.page.server import serving
@@ -32,30 +34,17 @@ def photo(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def bundle(tmp_path_factory) -> Path:
-    """Small tiles of the shipped model, exported once."""
-    from priorraw.assets import load_assets
-    from priorraw_edge.export.bundle import export_bundle
-    from priorraw_edge.export.targets import check_request, find_target
-
-    folder, target = tmp_path_factory.mktemp("bundle") / "b", find_target("xnnpack")
-    prior = load_assets("sony-imx135")
-    export_bundle(prior, target, folder, tile=72, precision=check_request(target, 72, None))
-    return folder
-
-
-@pytest.fixture(scope="module")
-def server(bundle):
+def server(page_bundle):
     if reason := browser.missing():
-        pytest.skip(reason)
-    with serving(bundle, limits={}) as running:
+        (pytest.fail if os.environ.get("PRIORRAW_BROWSER") else pytest.skip)(reason)
+    with serving(page_bundle, limits={}) as running:
         yield running
 
 
 @pytest.fixture(scope="module")
-def expected(bundle, photo):
+def expected(page_bundle, photo):
     """What Python rebuilds, in 16 bits as the browser is sent it, and the photograph."""
-    raw = load(bundle=bundle).reconstruct(photo)
+    raw = load(bundle=page_bundle).reconstruct(photo)
     return raw, isp.dequantise(isp.quantise(raw.rgb, 16)), read_picture(photo).srgb
 
 
@@ -191,7 +180,7 @@ def test_the_divider_parts_jpeg_from_raw(page, expected):
 def test_the_overlay_is_viridis_of_the_reliability(page, expected):
     from priorraw_edge.demo.pictures import reliability_colours
 
-    raw, codes, _ = expected
+    raw = expected[0]
     page.key("3")
     page.settle(split=0)
     plain = page.pixels().astype(float)
@@ -199,7 +188,7 @@ def test_the_overlay_is_viridis_of_the_reliability(page, expected):
     page.settle(overlay=True)
     colours = reliability_colours(raw.reliability).astype(float)
     mixed = plain + (colours - plain) * 0.78
-    assert np.abs(page.pixels() - mixed).max() < 5  # nine colours against OpenCV's 256; seen: 3
+    assert np.abs(page.pixels() - mixed).max() < 6  # seventeen colours against OpenCV's 256; seen: SEEN
     assert page.find("#legend").is_displayed()
     page.key("r")
     page.settle(overlay=False)
@@ -207,7 +196,7 @@ def test_the_overlay_is_viridis_of_the_reliability(page, expected):
 
 
 def test_grey_is_where_it_was_picked(page, expected):
-    """Click on a coloured spot: it becomes neutral, in the RAW's own channels."""
+    """Click on a coloured spot: the pixels around it become neutral, in the RAW's own channels."""
     from selenium.webdriver import ActionChains
 
     raw, codes, _ = expected
@@ -215,10 +204,10 @@ def test_grey_is_where_it_was_picked(page, expected):
     sheet = page.find("#sheet")
     ActionChains(page.driver).move_to_element_with_offset(sheet, 0, 20).click().perform()
     page.wait("JSON.parse(document.body.dataset.drawn).warmth !== 0")
-    look = page.look()
-    spot = (codes * isp.gains_from_illuminant(raw.neutral) * look.factors())[50:70, 55:66].mean((0, 1))
-    assert abs(look.warmth) < 2 and abs(look.tint) < 1
-    assert np.ptp(spot) / spot.mean() < 0.35  # the ramp's neighbourhood; seen: 0.1. Before: 1.4
+    balanced = codes * isp.gains_from_illuminant(raw.neutral) * page.look().factors()
+    y = int(45 + 20 * 90 / sheet.rect["height"])
+    means = [balanced[v - 3 : v + 4, u - 3 : u + 4].mean((0, 1)) for v in (y - 1, y, y + 1) for u in (59, 60, 61)]
+    assert min(np.ptp(mean) / mean.mean() for mean in means) < 0.01  # seen: SEEN
     page.key("0")
     page.settle(exposure=0, warmth=0, tint=0)
 
@@ -297,7 +286,8 @@ def test_another_site_cannot_use_it(driver, server, tmp_path):
     before = server.json("GET", "/api/status")
     for attempt in tries:
         got = driver.execute_async_script(
-            f"const u = arguments[0], done = arguments[1]; {attempt}.then(() => done('passed'), (e) => done(String(e)))",
+            f"const u = arguments[0], done = arguments[1]; {attempt}"
+            ".then(() => done('passed'), (e) => done(String(e)))",
             server.address,
         )
         assert got != "passed", attempt
@@ -318,7 +308,8 @@ def test_the_keyboard_alone_is_enough(driver, server, photo):
     page.wait("!document.getElementById('help').open")
     # Every control can be reached by Tab and has a name.
     unnamed = driver.execute_script(
-        "return [...document.querySelectorAll('button, input, select, [role=slider]')].filter((e) => e.checkVisibility())"
+        "return [...document.querySelectorAll('button, input, select, [role=slider]')]"
+        ".filter((e) => e.checkVisibility())"
         ".filter((e) => !(e.labels?.length || e.textContent.trim() || e.ariaLabel)).map((e) => e.outerHTML)"
     )
     assert unnamed == []
@@ -342,10 +333,13 @@ def test_on_a_phone_everything_fits(server, photo):
         assert page.complaints() == []
 
 
-def test_the_shipped_cameras_are_offered(driver, server):
-    """This server's bundle has one bank; what it offers is what it has."""
+def test_the_cameras_of_the_bundle_are_offered(driver, server, photo):
     page = Page(driver, server.address)
     page.wait("document.getElementById('camera').options.length > 1")
     options = driver.execute_script("return [...document.getElementById('camera').options].map((o) => o.value)")
-    assert options == ["", "sony-imx135"]
-    assert set(options[1:]) <= set(cameras())
+    assert options == ["", *CAMERAS]
+    page.open(photo)
+    driver.execute_script("document.getElementById('again').open = true")
+    page.find(f"#camera option[value={CAMERAS[0]}]").click()
+    page.find("#rebuild").click()
+    page.wait(f"document.getElementById('facts').textContent.includes('{CAMERAS[0]}')")

@@ -163,7 +163,8 @@ class Raw:
         Args:
             exposure: stops (EV).
             highlights: -1 to 1; less than 0 brings bright parts down.
-            warmth, tint: stops of red against blue, and of green.
+            warmth: stops of red against blue, positive is warmer.
+            tint: stops of green, positive is greener.
 
         Returns:
             (H, W, 3) uint8 sRGB.

@@ -197,6 +197,7 @@ function facts(result) {
 for (const [name, { label, most, step }] of Object.entries(SLIDERS)) {
   const line = document.createElement("label");
   line.className = "slider";
+  line.htmlFor = name; // not the output, which a label would name first
   const input = Object.assign(document.createElement("input"), { type: "range", id: name, min: -most, max: most, step, value: 0 });
   const output = Object.assign(document.createElement("output"), { id: `${name}-value`, title: "Back to zero" });
   input.addEventListener("input", () => setLook({ [name]: Number(input.value) }));
