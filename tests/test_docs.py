@@ -17,7 +17,7 @@ TARGETS = set(re.findall(r"^([a-z][a-z0-9-]*):", (ROOT / "Makefile").read_text()
 OTHERS = {"priorraw-native", "apt-get", "eval", "exiftool", "gradle", "java", "pip", "docker", "curl"}
 # Ours that run here, on a small photograph and the shipped assets.
 CHEAP = {"targets", "doctor", "info", "reconstruct"}
-DEAR = ("--bank", "--bundle", "--resume", "--workers", "*")  # of those, what needs something made before
+DEAR = ("--assets", "--bank", "--bundle", "--resume", "--workers", "*")  # of those, what needs something made before
 
 
 def blocks(page: Path, language: str) -> list[str]:
@@ -130,7 +130,7 @@ RUN = sorted(
 
 @pytest.mark.parametrize("line", RUN)
 def test_a_cheap_command_runs(cli, place, line):
-    code, out, err = cli(*words_of(line)[1:])
+    code, _, err = cli(*words_of(line)[1:])
     assert code == 0, err
     for word in words_of(line):
         if word in ("photo.dng", "trust.png"):

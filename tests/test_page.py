@@ -240,6 +240,8 @@ def test_nothing_is_left_behind(bundle, tmp_path, monkeypatch):
         running.finish(running.submit(png(60, 60)))
         assert len(list(tmp_path.iterdir())) == 1
         pids = running.processes()
+        running.process.terminate()
+        assert running.process.wait(20) == 0
     assert list(tmp_path.iterdir()) == []
     time.sleep(0.5)
     assert not any(Path(f"/proc/{pid}").exists() for pid in pids)

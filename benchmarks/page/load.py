@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 from priorraw.results import fill
 from priorraw_edge.page.bundle_cache import cached_bundle
+from priorraw_edge.quiet import quiet_libraries
 
 from benchmarks.page.server import Server, serving
 
@@ -38,7 +39,7 @@ class Tally:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])  # type: ignore[union-attr]
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--clients", type=int, default=100)
     parser.add_argument("--rounds", type=int, default=3, help="photographs a client sends")
     parser.add_argument("--bundle", type=Path, help="the page's own by default")
@@ -102,10 +103,10 @@ def describe(clients: int, rounds: int, result: dict[str, Any]) -> str:
     asked = f"{clients} clients at once, {rounds} photographs each ({result['photographs']})"
     return (
         f"{asked}, and {result['left']} uploads broken off on purpose: {result['done']} done, {result['lost']} lost, "
-        f"{result['wrong']} other than when alone, {result['stuck']} stuck, in {result['seconds']:.0f} s; a client waited "
-        f"{result['median_wait']:.1f} s (median), {result['longest_wait']:.1f} s at most. Memory of server + worker: "
-        f"{sizes('rest_mb')} MB before, {sizes('half_mb')} MB when half the clients were done, {sizes('peak_mb')} MB at "
-        f"most, {sizes('end_mb')} MB after."
+        f"{result['wrong']} other than when alone, {result['stuck']} stuck, in {result['seconds']:.0f} s; a client "
+        f"waited {result['median_wait']:.1f} s (median), {result['longest_wait']:.1f} s at most. Memory of server + "
+        f"worker: {sizes('rest_mb')} MB before, {sizes('half_mb')} MB when half the clients were done, "
+        f"{sizes('peak_mb')} MB at most, {sizes('end_mb')} MB after."
     )
 
 
@@ -157,4 +158,5 @@ def _photo(i: int) -> bytes:
 
 
 if __name__ == "__main__":
-    main()
+    with quiet_libraries():
+        main()

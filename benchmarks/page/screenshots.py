@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from priorraw_edge.page.bundle_cache import cached_bundle
+from priorraw_edge.quiet import quiet_libraries
 
 from benchmarks.page.browser import chromium, missing
 from benchmarks.page.server import Server, serving
@@ -16,8 +17,6 @@ from benchmarks.page.server import Server, serving
 if TYPE_CHECKING:
     from selenium.webdriver import Chrome
 
-DESKTOP = {"width": 1440, "height": 930}
-PHONE = {"width": 390, "height": 844, "scale": 2, "phone": True}
 WAIT = 120  # seconds
 
 
@@ -25,7 +24,7 @@ def main(folder: Path) -> None:
     if reason := missing():
         sys.exit(f"screenshots: {reason}")
     with serving(cached_bundle()) as server:
-        with chromium(**DESKTOP) as driver:
+        with chromium(1440, 930) as driver:
             driver.get(server.address)
             _wait(driver, "document.getElementById('limits').textContent.includes('megapixels')")
             _save(driver, folder / "page-start.jpg")
@@ -35,7 +34,7 @@ def main(folder: Path) -> None:
             _dial(driver, exposure=0)
             driver.execute_script("document.getElementById('overlay').click()")
             _save(driver, folder / "page-reliability.jpg")
-        with chromium(**PHONE) as driver:
+        with chromium(390, 844, scale=2, phone=True) as driver:
             _phone(driver, server, folder)
 
 
@@ -77,4 +76,5 @@ def _save(driver: "Chrome", path: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    with quiet_libraries():
+        main(Path(sys.argv[1]))

@@ -103,8 +103,8 @@ def serving(bundle: Path, *args: str, limits: dict[str, Any] | None = None) -> I
             raise RuntimeError(f"the page did not start ({process.wait(START_SECONDS)})")
         yield Server(process, line.split()[0])
     finally:
-        process.send_signal(signal.SIGINT)
         try:
+            process.send_signal(signal.SIGINT)
             process.wait(20)
         except subprocess.TimeoutExpired:
             process.kill()

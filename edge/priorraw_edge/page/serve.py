@@ -1,9 +1,11 @@
 """Start the page on this machine and run it until it is stopped."""
 
+import signal
 import socket
 import tempfile
 import webbrowser
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from priorraw.errors import InputError
@@ -68,9 +70,24 @@ def serve(
             ws="none",
         )
         server = uvicorn.Server(config)
-        server.run(sockets=[bound])
+        with _stopped_by_signals():
+            server.run(sockets=[bound])
         if not server.started:
             raise InputError(f"{address}: the page did not start")
+
+
+@contextmanager
+def _stopped_by_signals() -> Iterator[None]:
+    """Ctrl-C and SIGTERM are how the page is stopped: they end this block, and what was made is cleared away.
+
+    uvicorn shuts down on either and then raises it again.
+    """
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        with suppress(KeyboardInterrupt):
+            yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _bind(host: str, port: int) -> socket.socket:
