@@ -19,7 +19,7 @@ from priorraw_edge.export.calibration import recipes_for
 from priorraw_edge.export.requirements import first_fault
 from priorraw_edge.export.targets import TARGETS, Target
 from priorraw_edge.verify.cases import Case, folder_cases
-from priorraw_edge.verify.report import decibels
+from priorraw_edge.verify.rows import decibels
 from priorraw_edge.verify.verify import Report, measure_bank, verify_bundle
 
 RESULT = Path("benchmarks/results/parity.json")

@@ -16,9 +16,10 @@ from priorraw import isp
 from priorraw.assets import load_assets
 from priorraw.metrics import angular_error
 from priorraw_edge.demo.pairs import EXPOSURE_STOPS, FULL_WELL, READ_NOISE, real_pairs, simulate_pair
-from priorraw_edge.demo.pictures import develop, error_scale, push, reliability_colours
+from priorraw_edge.demo.pictures import error_scale, reliability_colours
 from priorraw_edge.demo.report import write_report
 from priorraw_edge.demo.run import run_demo, sample_photograph
+from priorraw_edge.runtime.look import Look, adjust, develop
 from priorraw_edge.runtime.picture import read_picture
 from random_assets import CAMERAS, write_random_assets
 
@@ -80,7 +81,7 @@ def test_simulated_pair_renders_to_its_srgb_and_repeats(assets, sample):
 
 
 def test_push_multiplies_light():
-    twice = push(np.float32([[[0.2, 0.3, 0.9]]]), 1)
+    twice = adjust(np.float32([[[0.2, 0.3, 0.9]]]), Look(exposure=1))
     assert np.allclose(isp.srgb_decode(twice)[0, 0, :2], isp.srgb_decode(np.float32([0.2, 0.3])) * 2, atol=1e-6)
     assert twice[0, 0, 2] == pytest.approx(1, abs=1e-6)
 

@@ -250,7 +250,7 @@ def test_nothing_is_left_behind(bundle, tmp_path, monkeypatch):
 def test_refusals_of_the_command(cli, bundle, server):
     for args, reason in (
         (["--port", "0"], "belong to --serve"),
-        (["--serve", "--bundle", "nowhere"], "no bundle"),
+        (["--serve", "--bundle", "nowhere", "--port", "0"], "no bundle"),
         (["--serve", "--bundle", bundle, "--port", server.port], "cannot be served at"),
         (["--serve", "--bundle", bundle, "--assets", "x"], "exclude each other"),
     ):

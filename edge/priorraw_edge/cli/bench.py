@@ -25,6 +25,7 @@ A_PATH = click.Path(path_type=Path)
 @click.option("--camera", help="Camera whose bank is used; sony-imx135 by default.")
 @click.option("--assets", type=A_PATH, help="Asset folder; the shipped one by default.")
 @click.option("--out", "-o", type=A_PATH, help="Write the result as JSON to this file too.")
+@click.option("--html", type=A_PATH, help="Write the result as a page too, with plots.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def command(
     rows: str | None,
@@ -36,6 +37,7 @@ def command(
     camera: str | None,
     assets: Path | None,
     out: Path | None,
+    html: Path | None,
     as_json: bool,
 ) -> None:
     """Measure time, memory and work per megapixel, beside rivals and the machine's own limits.
@@ -67,6 +69,10 @@ def command(
     result = bench(choose(names, bundles), Settings(megapixels, rounds, threads or 0, camera, assets))
     if out:
         write_json(out, result)
+    if html:
+        from priorraw_edge.report.benchmark import write_benchmark
+
+        write_benchmark(result, html)
     if as_json:
         click.echo(json.dumps(result, indent=2, sort_keys=True))
     else:

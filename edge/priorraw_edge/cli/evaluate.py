@@ -28,6 +28,7 @@ import click
 @click.option(
     "--bits", type=click.Choice(["8", "16"]), help="Depth of the sRGB; 16 is rendered again.  [default: as stored]"
 )
+@click.option("--html", type=click.Path(path_type=Path), help="Write the figures as a page too, with plots.")
 @click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
 def command(
     dataset: Path,
@@ -39,6 +40,7 @@ def command(
     jpeg: int | None,
     subsampling: str | None,
     bits: str | None,
+    html: Path | None,
     as_json: bool,
 ) -> None:
     """Measure PSNR and SSIM of DATASET, per picture and mean."""
@@ -53,6 +55,10 @@ def command(
     pairs = PairDataset.open(dataset, split, camera)
     prior = load_assets(camera or pairs.camera, assets)
     result = evaluate(pairs, prior, stage, hint=hint, srgb_input=srgb_input)
+    if html:
+        from priorraw_edge.report.evaluation import write_evaluation
+
+        write_evaluation(result, html)
     if as_json:
         click.echo(json.dumps(result, indent=2))
     else:
@@ -63,33 +69,17 @@ def _table(result: dict) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    columns = ("psnr", "ssim", "psnr_clipped", "psnr_unclipped", "psnr_known_gains", "light_error")
-    table = Table(title=_title(result))
-    table.add_column("picture", no_wrap=True)
-    for title in ("PSNR dB", "SSIM", "clipped dB", "unclipped dB", "known gains dB", "light °"):
+    from priorraw_edge.report.evaluation import evaluation_lines, evaluation_rows, title_of
+
+    header, rows = evaluation_rows(result)
+    table = Table(title=title_of(result))
+    table.add_column(header[0], no_wrap=True)
+    for title in header[1:]:
         table.add_column(title, justify="right")
-
-    def cells(figures: dict) -> list[str]:
-        digits = {"ssim": 4}
-        return ["" if figures[c] is None else f"{figures[c]:.{digits.get(c, 2)}f}" for c in columns]
-
-    for image in result["images"]:
-        table.add_row(image["name"], *cells(image))
+    for row in rows[:-1]:
+        table.add_row(*row)
     table.add_section()
-    table.add_row(f"mean of {len(result['images'])}", *cells(result))
+    table.add_row(*rows[-1])
     Console().print(table)
-    click.echo(f"median: {result['psnr_median']:.2f} dB, light {result['light_error_median']:.2f}°")
-    if result["sparsification"] is not None:
-        areas = (result["sparsification"], result["sparsification_oracle"])
-        click.echo("error left when the least reliable go: {:.3f}; at best {:.3f}, by chance 1".format(*areas))
-    click.echo(f"worst: {', '.join(result['worst'])}")
-
-
-def _title(result: dict) -> str:
-    """What was measured, with all that makes it another column than the blind one on the stored pictures."""
-    given = result["input"]
-    parts = [f"{result['camera']} {result['split']}", result["stage"]]
-    parts += ["with the true light as a hint"] * result["hint"]
-    parts += [f"{given['bits']}-bit sRGB"] * bool(given["bits"])
-    parts += [f"JPEG {given['jpeg']} {given['subsampling']}"] * bool(given["jpeg"])
-    return ", ".join(parts)
+    for line in evaluation_lines(result):
+        click.echo(line)

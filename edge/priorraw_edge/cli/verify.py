@@ -45,9 +45,9 @@ def command(
 
     report = verify_bundle(bundle, lambda tile: _cases(photos, images, tile), assets, camera=camera, raw_bound=bound)
     if html:
-        from priorraw_edge.verify.report import write_page
+        from priorraw_edge.report.verification import write_verification
 
-        write_page(report, bundle.name, html)
+        write_verification(report, bundle.name, html)
     if as_json:
         click.echo(json.dumps(report.to_json(), indent=2))
     else:
@@ -70,7 +70,7 @@ def _tables(report: "Report") -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from priorraw_edge.verify.report import summary_rows
+    from priorraw_edge.verify.rows import summary_rows
 
     table = Table(title=f"{report.target}, {report.precision}", box=box.SIMPLE, pad_edge=False, padding=(0, 1, 0, 0))
     header, rows = summary_rows(report)

@@ -10,16 +10,6 @@ from priorraw import isp
 SMALLEST_SHOWN = 320  # pixels a side; smaller pictures are enlarged without smoothing, so that pixels stay visible
 
 
-def develop(raw: np.ndarray, neutral: np.ndarray, color_matrix: np.ndarray, stops: float = 0) -> np.ndarray:
-    """Raw-RGB (H, W, 3) to sRGB for viewing, exposed by `stops` before the tone curve."""
-    return isp.render(raw * np.float32(2**stops), isp.gains_from_illuminant(neutral), color_matrix)
-
-
-def push(srgb: np.ndarray, stops: float) -> np.ndarray:
-    """What a viewer does to a JPEG: decode the sRGB curve, multiply, clip, encode; in 8 bits, as it came."""
-    return isp.srgb_encode(np.clip(isp.srgb_decode(srgb) * np.float32(2**stops), 0, 1))
-
-
 def bare(raw: np.ndarray) -> np.ndarray:
     """Raw-RGB as it stands, only gamma-encoded so that a screen shows it: no white balance, no matrix."""
     return isp.srgb_encode(raw)

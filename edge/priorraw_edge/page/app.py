@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from fastapi import FastAPI, HTTPException, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse
+from priorraw.errors import InputError
 from starlette.exceptions import HTTPException as AnyHTTPException
 from starlette.requests import ClientDisconnect
 
@@ -28,7 +29,14 @@ RESULTS = {
 RETRY_SECONDS = 2
 
 
-def make_app(bundle: Path, folder: Path, limits: Limits, sample: Path, ready: Callable[[], None]) -> FastAPI:
+def make_app(
+    bundle: Path,
+    folder: Path,
+    limits: Limits,
+    sample: Path,
+    ready: Callable[[], None],
+    failed: Callable[[InputError], None],
+) -> FastAPI:
     """The application, not yet guarded.
 
     Args:
@@ -36,12 +44,17 @@ def make_app(bundle: Path, folder: Path, limits: Limits, sample: Path, ready: Ca
         folder: an empty folder for photographs and results.
         sample: the photograph that is offered to those who have none.
         ready: called once the first photograph may come.
+        failed: called if that never happens.
     """
     jobs = Jobs(bundle, folder, limits)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        await jobs.start()
+        try:
+            await jobs.start()
+        except InputError as error:
+            failed(error)
+            raise
         ready()
         yield
         await jobs.stop()

@@ -191,12 +191,13 @@ class Jobs:
             start_new_session=True,  # Ctrl-C is ours; and a decoder that it started ends with it
         )
         try:
-            ready = await asyncio.wait_for(self._receive(), START_SECONDS)
+            told = await asyncio.wait_for(self._receive(), START_SECONDS)
         except TimeoutError:
-            ready = None
-        if ready is None:
+            told = None
+        ready = told or {"error": f"{self._bundle}: the process that runs it did not start; export it again"}
+        if "error" in ready:
             await self._kill_worker()
-            raise InputError(f"{self._bundle}: the process that runs it did not start; export it again")
+            raise InputError(ready["error"])
         self.cameras, self.default = ready["ready"], ready["default"]
 
     async def _restart_worker(self) -> int:

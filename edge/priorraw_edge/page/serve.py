@@ -37,7 +37,7 @@ def serve(
         announce: is told the address once photographs may come.
 
     Raises:
-        InputError: the address cannot be had, or FastAPI and uvicorn are not installed.
+        InputError: the address cannot be had, the bundle does not run, or FastAPI and uvicorn are not installed.
     """
     try:
         import uvicorn
@@ -59,10 +59,11 @@ def serve(
             webbrowser.open(address)
 
     with tempfile.TemporaryDirectory(prefix="priorraw-page-") as folder:
-        app = Guard(make_app(bundle, Path(folder), limits or Limits(), sample, ready), host, port)
+        failures: list[InputError] = []
+        app = Guard(make_app(bundle, Path(folder), limits or Limits(), sample, ready, failures.append), host, port)
         config = uvicorn.Config(
             app,
-            log_level="error",
+            log_level="critical",
             access_log=False,
             server_header=False,
             limit_concurrency=CONNECTIONS,
@@ -70,10 +71,10 @@ def serve(
             ws="none",
         )
         server = uvicorn.Server(config)
-        with _stopped_by_signals():
+        with _stopped_by_signals(), suppress(SystemExit):  # uvicorn's, where the start failed
             server.run(sockets=[bound])
-        if not server.started:
-            raise InputError(f"{address}: the page did not start")
+        if failures:
+            raise failures[0]
 
 
 @contextmanager

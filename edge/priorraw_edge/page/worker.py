@@ -32,7 +32,11 @@ def main(bundle: Path, limits: Limits) -> None:
     jobs: queue.Queue[dict[str, Any] | None] = queue.Queue()
     cancelled = threading.Event()
     threading.Thread(target=_listen, args=(jobs, cancelled), daemon=True).start()
-    engine = BundleEngine(bundle)
+    try:
+        engine = BundleEngine(bundle)
+    except InputError as error:
+        _say(answers, error=str(error))
+        return
     _say(answers, ready=sorted(engine.manifest["banks"]), default=engine.manifest["camera"])
 
     def progress(step: str, done: float) -> None:
