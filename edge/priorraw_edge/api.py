@@ -110,14 +110,9 @@ class Model:
         path = Path(photo)
         with Spool(path, Path(tempfile.gettempdir()), hint=hint == "exif") as spool:
             read = spool.wait()
-            found = given or read.hint
-            notes = list(read.notes)
-            if read.hint_note:
-                notes.append(read.hint_note)
-            if read.hint and not read.hint.is_of(self.camera):
-                notes.append(f"these are gains of another sensor than {self.camera}'s: the light will be off")
-            notes += choose_camera(read.facts, [self.camera], self.camera, self.camera).notes
-            return self._rebuild(read.source, path.name, found, read.facts, notes)
+            choice = choose_camera(read.facts, [self.camera], self.camera, self.camera)
+            notes = [*read.notes_for(self.camera), *choice.notes]
+            return self._rebuild(read.source, path.name, given or read.hint, read.facts, notes)
 
     def _rebuild(self, source: Source, name: str, hint: Hint | None, facts: Facts, notes: list[str]) -> Raw:
         result = gather(Stream(source, self._engine, name, hint.neutral if hint else None))

@@ -19,7 +19,6 @@ from priorraw.errors import InputError
 from priorraw_edge.page.limits import Limits
 
 UPLOADING, WAITING, RUNNING, DONE, FAILED = "uploading", "waiting", "running", "done", "failed"
-GRACE = 5.0  # seconds that a job has to stop by itself
 RECENT = 60.0  # a result that was asked for within this is not dropped to make room
 START_SECONDS = 120.0  # for a worker to load the bundle
 SWEEP_SECONDS = 5.0

@@ -17,9 +17,9 @@ from priorraw_edge.page.limits import Limits
 from priorraw_edge.runtime.engine import BundleEngine
 from priorraw_edge.runtime.outputs import Job, check_size, write_stream
 from priorraw_edge.runtime.preview import block_means, block_side, preview_of
-from priorraw_edge.runtime.spool import Spool, Spooled
+from priorraw_edge.runtime.spool import Spool
 from priorraw_edge.runtime.stream import Band, Stream
-from priorraw_edge.runtime.which import Choice, choose_camera
+from priorraw_edge.runtime.which import choose_camera
 from priorraw_edge.runtime.writers import LinearTiff
 
 # Names within a job's own folder; nothing that a client sends becomes part of a path.
@@ -78,7 +78,7 @@ def _rebuild(photo: Path, request: Request, engine: BundleEngine, limits: Limits
         "view": {"width": shown.view.shape[1], "height": shown.view.shape[0]},
         "camera": choice.camera,
         "camera_reason": choice.reason,
-        "notes": _notes(decoded, choice),
+        "notes": [*decoded.notes_for(choice.camera), *choice.notes],
         "hint": told.source if told else None,
         "neutral": stream.neutral().tolist(),
         "gains": isp.gains_from_illuminant(stream.neutral()).tolist(),
@@ -87,15 +87,6 @@ def _rebuild(photo: Path, request: Request, engine: BundleEngine, limits: Limits
         "seconds": {name: round(value, 2) for name, value in seconds.items()},
         "bytes": {"dng": (folder / DNG).stat().st_size, "tiff": (folder / TIFF).stat().st_size},
     }
-
-
-def _notes(decoded: Spooled, choice: Choice) -> list[str]:
-    notes = [*decoded.notes, *choice.notes]
-    if decoded.hint_note:
-        notes.append(decoded.hint_note)
-    if decoded.hint and not decoded.hint.is_of(choice.camera):
-        notes.append(f"these are gains of another sensor than {choice.camera}'s: the light will be off")
-    return notes
 
 
 class _Shown:

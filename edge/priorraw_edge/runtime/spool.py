@@ -28,6 +28,15 @@ class Spooled:
     hint: Hint | None  # where it was asked for
     hint_note: str | None
 
+    def notes_for(self, camera: str) -> list[str]:
+        """What the user must know of this file where its RAW becomes `camera`'s, a plain line each."""
+        notes = list(self.notes)
+        if self.hint_note:
+            notes.append(self.hint_note)
+        if self.hint and not self.hint.is_of(camera):
+            notes.append(f"these are gains of another sensor than {camera}'s: the light will be off")
+        return notes
+
 
 class Spool:
     """The decoding of one photograph, which begins at once; the spool lasts as long as the context.
