@@ -14,7 +14,7 @@ from priorraw.progress import say
 from priorraw_edge.page.limits import Limits
 
 DEFAULT_PORT = 8642
-CONNECTIONS = 1024  # open at once; more are told to come back
+CONNECTIONS = 512  # open at once; more are told to come back
 
 
 def serve(
