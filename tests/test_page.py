@@ -205,6 +205,7 @@ def test_full_queue_sends_away_and_comes_to_itself(bundle):
         assert busy.request("POST", "/api/jobs", png(60, 60))[0] == 202
 
 
+@pytest.mark.slow
 def test_results_are_dropped_for_room_and_after_a_while(bundle):
     limits = {"kept_seconds": 1, "kept_bytes": 100_000}
     with serving(bundle, limits=limits) as small:
@@ -259,6 +260,7 @@ def test_refusals_of_the_command(cli, bundle, server):
         assert reason in err
 
 
+@pytest.mark.slow
 def test_many_clients_lose_nothing(bundle):
     """A small load test; `make page-load` has the large one."""
     photos = [png(60, 60 + 4 * i, i) for i in range(3)]

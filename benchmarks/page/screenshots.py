@@ -29,7 +29,7 @@ def main(folder: Path) -> None:
             _wait(driver, "document.getElementById('limits').textContent.includes('megapixels')")
             _save(driver, folder / "page-start.jpg")
             _open_sample(driver)
-            _dial(driver, exposure=-2)
+            _dial(driver, exposure=1.5)
             _save(driver, folder / "page.jpg")
             _dial(driver, exposure=0)
             driver.execute_script("document.getElementById('overlay').click()")

@@ -18,6 +18,7 @@ export function canvasRenderer(canvas, view) {
       }
       if (overlay) {
         for (let i = 0; i < view.reliability.length; i++) {
+          if (i % view.width < edge) continue;
           for (let c = 0; c < 3; c++) {
             out[4 * i + c] += (COLOURS[3 * view.reliability[i] + c] - out[4 * i + c]) * OVERLAY;
           }

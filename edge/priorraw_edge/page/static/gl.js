@@ -37,12 +37,11 @@ vec3 develop(ivec2 at) {
 void main() {
   ivec2 size = textureSize(raw, 0);
   ivec2 at = ivec2(int(gl_FragCoord.x), size.y - 1 - int(gl_FragCoord.y));
-  vec3 colour = float(at.x) < split * float(size.x)
-    ? encode(dialled(decode(texelFetch(srgb, at, 0).rgb)))
-    : develop(at);
+  bool jpeg = float(at.x) < split * float(size.x);
+  vec3 colour = jpeg ? encode(dialled(decode(texelFetch(srgb, at, 0).rgb))) : develop(at);
   float place = texelFetch(reliability, at, 0).r * float(${VIRIDIS.length - 1});
   int i = min(int(place), ${VIRIDIS.length - 2});
-  colour = mix(colour, mix(viridis[i], viridis[i + 1], place - float(i)), overlay * ${OVERLAY});
+  colour = mix(colour, mix(viridis[i], viridis[i + 1], place - float(i)), jpeg ? 0. : overlay * ${OVERLAY});
   shown = vec4(colour, 1);
 }`;
 

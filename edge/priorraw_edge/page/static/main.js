@@ -239,7 +239,11 @@ $("rebuild").addEventListener("click", () => current && open(current.file));
 $("help-button").addEventListener("click", () => $("help").showModal());
 $("reset").addEventListener("click", reset);
 $("grey").addEventListener("click", () => setPicking(!stage.picking));
-$("overlay").addEventListener("change", () => ($("legend").hidden = !$("overlay").checked, redraw()));
+$("overlay").addEventListener("change", () => {
+  $("legend").hidden = !$("overlay").checked;
+  if ($("overlay").checked && document.body.dataset.mode === "jpeg") setMode("compare"); // it lies over the RAW
+  redraw();
+});
 for (const radio of document.querySelectorAll("[name=mode]")) radio.addEventListener("change", () => setMode(radio.value));
 
 for (const kind of ["dragenter", "dragover"]) {
