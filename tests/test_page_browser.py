@@ -149,7 +149,7 @@ def test_pixels_are_pythons(page, expected, dials):
     page.key("3")
     page.settle(split=0)
     developed = develop(codes, raw.neutral, raw.color_matrix, Look(**dials))
-    assert differences(page.pixels(), developed).max() <= 1  # seen: 1 in 0.3 % of the pixels
+    assert differences(page.pixels(), developed).max() <= 1  # seen: 0 by WebGL, 1 in 0.2 % of the pixels by canvas
     page.key("2")
     page.settle(split=1)
     assert differences(page.pixels(), adjust(srgb, Look(**dials))).max() <= 1
@@ -189,7 +189,7 @@ def test_the_overlay_is_viridis_of_the_reliability(page, expected):
     page.settle(overlay=True)
     colours = reliability_colours(raw.reliability).astype(float)
     mixed = plain + (colours - plain) * 0.78
-    assert np.abs(page.pixels() - mixed).max() < 6  # seventeen colours against OpenCV's 256; seen: 5
+    assert np.abs(page.pixels() - mixed).max() < 6  # seventeen colours against OpenCV's 256; seen: 2.8
     assert page.find("#legend").is_displayed()
     page.key("1")
     page.settle(split=0.5)
@@ -220,7 +220,7 @@ def test_grey_is_where_it_was_picked(page, expected):
     height = page.driver.execute_script("return document.getElementById('sheet').getBoundingClientRect().height")
     y = int(45 + 20 * 90 / height)
     means = [balanced[v - 3 : v + 4, u - 3 : u + 4].mean((0, 1)) for v in (y - 1, y, y + 1) for u in (59, 60, 61)]
-    assert min(np.ptp(mean) / mean.mean() for mean in means) < 0.01  # seen: 5
+    assert min(np.ptp(mean) / mean.mean() for mean in means) < 0.01  # seen: 0.0
     page.key("0")
     page.settle(exposure=0, warmth=0, tint=0)
 
