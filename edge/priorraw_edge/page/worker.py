@@ -8,6 +8,7 @@ leaves the page alive. The line {"cancel": true} ends the job at the next row of
 """
 
 import json
+import math
 import os
 import queue
 import sys
@@ -15,6 +16,7 @@ import threading
 from pathlib import Path
 from typing import Any, TextIO
 
+from priorraw import progress
 from priorraw.errors import InputError
 
 from priorraw_edge.page.limits import Limits
@@ -29,6 +31,7 @@ class _CancelledError(Exception):
 
 def main(bundle: Path, limits: Limits) -> None:
     answers = _own_output()
+    progress.PLAIN_LINE_SECONDS = math.inf  # the page says how far it is
     jobs: queue.Queue[dict[str, Any] | None] = queue.Queue()
     cancelled = threading.Event()
     threading.Thread(target=_listen, args=(jobs, cancelled), daemon=True).start()
@@ -39,7 +42,7 @@ def main(bundle: Path, limits: Limits) -> None:
         return
     _say(answers, ready=sorted(engine.manifest["banks"]), default=engine.manifest["camera"])
 
-    def progress(step: str, done: float) -> None:
+    def tell(step: str, done: float) -> None:
         if cancelled.is_set():
             raise _CancelledError
         _say(answers, step=step, done=round(done, 4))
@@ -48,7 +51,7 @@ def main(bundle: Path, limits: Limits) -> None:
         cancelled.clear()
         request = Request(Path(job["folder"]), job["camera"], job["hint"], job["view_side"])
         try:
-            _say(answers, result=rebuild(request, engine, limits, progress))
+            _say(answers, result=rebuild(request, engine, limits, tell))
         except InputError as error:
             _say(answers, error=str(error))
         except _CancelledError:
