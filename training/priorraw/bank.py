@@ -181,19 +181,40 @@ def assembly_psnr(
     true = torch.from_numpy(references.values[rows, 3:])
     bank_raw, _ = model.affinity.assemble(query, torch.from_numpy(keys), torch.from_numpy(values[:, 3:].T.copy()))
 
-    # Softmax over all references in one pass of blocks; |logit| <= scale, so exp needs no running maximum.
-    scale = model.affinity.scale()
-    own = torch.from_numpy(references.picture[rows])
-    weight = torch.zeros(len(rows), 1)
-    total = torch.zeros(len(rows), 3)
+    # Softmax over all references in one pass of blocks.
+    scale = float(model.affinity.scale())
+    sums = torch.zeros(len(rows), 4)
+    owner = references.picture[rows]
     for start in range(0, P, BLOCK // 4):
         block = slice(start, start + BLOCK // 4)
-        affinity = torch.exp(scale * (query @ torch.from_numpy(references.features[block].copy()).T - 1))
-        affinity[own[:, None] == torch.from_numpy(references.picture[block])[None]] = 0
-        weight += affinity.sum(1, keepdim=True)
-        total += affinity @ torch.from_numpy(references.values[block, 3:].copy())
-    full_raw = total / weight.clamp(min=1e-30)
-    return tuple(float(-10 * torch.log10((x - true).square().mean())) for x in (bank_raw, full_raw))  # type: ignore[return-value]
+        own = owner[:, None] == references.picture[block][None]
+        sums += assembled_raw(
+            references.features[rows], own, references.features[block], references.values[block, 3:], scale
+        )
+    full_raw = sums[:, 1:] / sums[:, :1].clamp(min=1e-30)
+    return psnr_of(bank_raw, true), psnr_of(full_raw, true)
+
+
+def assembled_raw(query: np.ndarray, own: np.ndarray, features: np.ndarray, raw: np.ndarray, scale: float) -> Tensor:
+    """(n, 4): the affinity of queries (n, d) to features (m, d), summed, and times their RAW (m, 3), summed.
+
+    Added up over all blocks of features, the last three over the first are the assembled RAW. |logit| <= scale, so exp
+    needs no running maximum. `own`, (n, m) or (n,), marks what takes no part: pixels of the query's own picture.
+    """
+    table = torch.cat([torch.ones(len(raw), 1), torch.from_numpy(np.ascontiguousarray(raw))], 1)
+    sums = torch.zeros(len(query), 4)
+    queries = torch.from_numpy(np.ascontiguousarray(query))
+    for start in range(0, len(features), BLOCK // 4):
+        block = slice(start, start + BLOCK // 4)
+        affinity = torch.exp(scale * (queries @ torch.from_numpy(features[block].copy()).T - 1))
+        affinity[torch.from_numpy(own[:, block] if own.ndim == 2 else own)] = 0
+        sums += affinity @ table[block]
+    return sums
+
+
+def psnr_of(predicted: Tensor, true: Tensor) -> float:
+    """dB on [0, 1]."""
+    return float(-10 * torch.log10((predicted - true).square().mean()))
 
 
 def build_bank(model: PriorRAW, pictures: list[TrainingPicture], info: BankInfo) -> tuple[Bank, tuple[float, float]]:

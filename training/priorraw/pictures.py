@@ -82,15 +82,16 @@ class CameraPictures:
 
     def bank_info(self, encoder_sha256: str, K: int, G: int, seed: int) -> BankInfo:
         """What a bank of these pictures says of itself."""
-        return BankInfo(
-            camera=self.name,
-            encoder_sha256=encoder_sha256,
-            K=K,
-            G=G,
-            seed=seed,
-            color_matrix=self.color_matrix.flatten().tolist(),
-            camera_vector=camera_vector(self.pictures, self.color_matrix).tolist(),
-        )
+        lights = torch.stack([p.light for p in self.pictures])
+        return bank_info(self.name, self.color_matrix, lights, encoder_sha256, K, G, seed)
+
+
+def bank_info(
+    camera: str, color_matrix: np.ndarray, lights: Tensor, encoder_sha256: str, K: int, G: int, seed: int
+) -> BankInfo:
+    """What a bank of pictures under these lights (N, 2) says of itself."""
+    vector = lights_vector(lights, color_matrix).tolist()
+    return BankInfo(camera, encoder_sha256, K, G, seed, color_matrix.flatten().tolist(), vector)
 
 
 def load_cameras(folders: Iterable[Path], split: str) -> list[CameraPictures]:
@@ -125,7 +126,11 @@ def check_trainable(pictures: list[TrainingPicture], crop: int) -> None:
 
 def camera_vector(pictures: list[TrainingPicture], color_matrix: np.ndarray) -> Tensor:
     """(13,) camera vector of `light`: matrix from linear sRGB, mean and spread of the training lights."""
-    lights = torch.stack([p.light for p in pictures])
+    return lights_vector(torch.stack([p.light for p in pictures]), color_matrix)
+
+
+def lights_vector(lights: Tensor, color_matrix: np.ndarray) -> Tensor:
+    """The same of lights (N, 2)."""
     matrix = torch.from_numpy(camera_from_srgb(color_matrix).astype(np.float32)).flatten()
-    spread = lights.std(0, correction=min(1, len(pictures) - 1))  # a single picture has none
+    spread = lights.std(0, correction=min(1, len(lights) - 1))  # a single picture has none
     return torch.cat([matrix, lights.mean(0), spread.clamp(min=0.02)])

@@ -3,16 +3,32 @@
 import sys
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
 T = TypeVar("T")
 PLAIN_LINE_SECONDS = 10.0
+_silent = False
+
+
+@contextmanager
+def silent() -> Iterator[None]:
+    """Show nothing meanwhile: steps of a longer one that has its own progress, processes that are not the first."""
+    global _silent
+    before, _silent = _silent, True
+    try:
+        yield
+    finally:
+        _silent = before
 
 
 def track(items: Iterable[T], what: str, total: int | None = None) -> Iterator[T]:
     """Yield from `items`, showing how many of `total` are done."""
     if total is None and hasattr(items, "__len__"):
         total = len(items)  # type: ignore[arg-type]
+    if _silent:
+        yield from items
+        return
     if sys.stderr.isatty():
         from rich.console import Console
         from rich.progress import track as bar
@@ -29,4 +45,5 @@ def track(items: Iterable[T], what: str, total: int | None = None) -> Iterator[T
 
 def say(line: str) -> None:
     """One plain line for the person at the terminal; standard output stays for results."""
-    print(line, file=sys.stderr, flush=True)
+    if not _silent:
+        print(line, file=sys.stderr, flush=True)

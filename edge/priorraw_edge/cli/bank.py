@@ -36,6 +36,22 @@ def command() -> None:
     help="G, reference pixels per entry.  [default: 50; with --raws as many as there are for one, 25 at most]",
 )
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0))
+@click.option(
+    "--passes",
+    default=0,
+    show_default=True,
+    type=click.IntRange(0),
+    help="With datasets: k-means passes over all pixels, after those on a sample of 64 an entry.",
+)
+@click.option("--scratch", type=A_PATH, metavar="DIR", help="With datasets: keep encoded pixels here, to go on with.")
+@click.option(
+    "--engine",
+    type=click.Choice(["local", "ray"]),
+    default="local",
+    show_default=True,
+    help="With datasets: this machine's cores, or a Ray cluster's workers (extra `scale`).",
+)
+@click.option("--workers", type=click.IntRange(1), metavar="N", help="With datasets.  [default: one a core]")
 @click.option("--json", "as_json", is_flag=True, help="Print what was built as JSON.")
 def build(
     datasets: tuple[Path, ...],
@@ -52,6 +68,10 @@ def build(
     K: int,
     G: int | None,
     seed: int,
+    passes: int,
+    scratch: Path | None,
+    engine: str,
+    workers: int | None,
     as_json: bool,
 ) -> None:
     """Build a bank from --raws, a camera's own RAW files, or from the train splits of DATASETS, all of one camera.
@@ -59,6 +79,9 @@ def build(
     With --raws nothing is trained: levels, colour matrix and as-shot white balance are read from the files, our ISP
     makes the sRGB, the shipped encoder the entries. Then each file is rebuilt from its sRGB with a bank of the
     others: that is the quality to expect. `reconstruct --bank` and `bundle add-bank --bank` take the result.
+
+    Datasets may be of any size: pictures are encoded one by one into --scratch (38 numbers a half-resolution pixel,
+    4 GB for 26 million) and read from there in parts, so memory does not grow with them.
     """
     if bool(raws) == bool(datasets):
         raise click.UsageError("a bank comes from --raws or from datasets; give one of them")
@@ -68,6 +91,8 @@ def build(
         raise click.UsageError("--camera, --adapt, --skip-bad and --color-matrix go with --raws; leave them out")
     if raws and G:
         raise click.UsageError("--group goes with datasets; --raws takes as many pixels as there are; leave it out")
+    if raws and (passes or scratch or workers or engine != "local"):
+        raise click.UsageError("--passes, --scratch, --engine and --workers go with datasets; leave them out")
 
     from priorraw.asset_parts import Parts, write_parts
 
@@ -90,7 +115,7 @@ def build(
         )
         bank, facts, lines = built.bank, report(built), _quality(built)
     else:
-        bank, facts, lines = _of_datasets(parts, datasets, K, G or 50, seed)
+        bank, facts, lines = _of_datasets(parts, datasets, (K, G or 50, seed), passes, scratch, engine, workers)
 
     if out is not None:
         out = out if out.suffix == ".safetensors" else out / BANK
@@ -111,23 +136,40 @@ def build(
         click.echo(line)
 
 
-def _of_datasets(parts, datasets: tuple[Path, ...], K: int, G: int, seed: int):
-    """Bank, facts and lines for the train splits of prepared datasets."""
-    from priorraw.bank import build_bank
-    from priorraw.errors import InputError
-    from priorraw.pictures import load_cameras
+def _of_datasets(
+    parts,
+    datasets: tuple[Path, ...],
+    size: tuple[int, int, int],
+    passes: int,
+    scratch: Path | None,
+    engine: str,
+    workers: int | None,
+):
+    """Bank, facts and lines for the train splits of prepared datasets; `size` is K, G and the seed."""
+    import tempfile
+    from contextlib import ExitStack
 
-    model = parts.model()
-    cameras = load_cameras(datasets, "train")
-    if len(cameras) > 1:
-        raise InputError(f"a bank is for one camera; these datasets hold {', '.join(c.name for c in cameras)}")
-    info = cameras[0].bank_info(parts.encoder_sha256(), K, G, seed)
-    bank, (bank_psnr, full_psnr) = build_bank(model, cameras[0].pictures, info)
+    from priorraw.assets import load_model
+    from priorraw.encode_shards import References, encode
+    from priorraw.large_bank import build
+    from priorraw.pictures import bank_info
+    from priorraw.spread import RayCluster, Spread, Threads
+
+    references, sha256 = References.open(datasets), parts.encoder_sha256()
+    info = bank_info(references.camera, references.color_matrix, references.lights(), sha256, *size)
+    affinity = load_model([parts.encoder]).affinity
+    with ExitStack() as stack:
+        spread: Spread = RayCluster(workers) if engine == "ray" else Threads(workers)
+        stack.enter_context(spread)
+        folder = scratch or Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        shards = encode(parts.encoder, sha256, references, folder, spread)
+        built = build(affinity, shards, info, passes=passes, spread=spread)
     lines = [
-        f"assembled RAW of the references: {bank_psnr:.2f} dB from the bank",
-        f"                                 {full_psnr:.2f} dB from all other reference pictures",
+        f"assembled RAW of the references: {built.bank_psnr:.2f} dB from the bank",
+        f"                                 {built.full_psnr:.2f} dB from all other reference pictures",
     ]
-    return bank, {**vars(bank.info), "bank_psnr": bank_psnr, "full_reference_psnr": full_psnr}, lines
+    facts = {"bank_psnr": built.bank_psnr, "full_reference_psnr": built.full_psnr}
+    return built.bank, {**vars(built.bank.info), "passes": passes, **facts}, lines
 
 
 def _quality(built) -> list[str]:

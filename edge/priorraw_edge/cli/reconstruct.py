@@ -1,16 +1,30 @@
-"""`priorraw-edge reconstruct`: photographs to linear DNG, TIFF or npy."""
+"""`priorraw-edge reconstruct`: photographs, or archives of them, to linear DNG, TIFF or npy."""
 
 import json
 from pathlib import Path
 
 import click
+from priorraw.errors import InputError
 
 A_PATH = click.Path(path_type=Path)
+FILES = (".dng", ".tif", ".tiff", ".npy", ".png")
+SHOWN = 10  # failures that are named on the terminal; the report has all
 
 
 @click.command()
-@click.argument("photos", nargs=-1, required=True, type=A_PATH, metavar="PHOTO...")
+@click.argument("photos", nargs=-1, required=True, metavar="PHOTO|FOLDER|URL...")
 @click.option("-o", "--out", required=True, type=A_PATH, help="File to write; a folder for several photos.")
+@click.option("--resume", is_flag=True, help="Archives: go on where an earlier run into the same folder stopped.")
+@click.option(
+    "--engine",
+    type=click.Choice(["local", "ray"]),
+    default="local",
+    show_default=True,
+    help="What walks an archive: this process, or the workers of a Ray cluster (extra `scale`).",
+)
+@click.option(
+    "--workers", type=click.IntRange(1), metavar="N", help="With ray: workers.  [default: the cluster's cores]"
+)
 @click.option("--camera", help="Whose RAW to rebuild.  [default: that of EXIF, else the bundle's or sony-imx135]")
 @click.option("--bundle", type=A_PATH, help="Run this xnnpack bundle instead of PyTorch.")
 @click.option("--bank", type=A_PATH, help="Use this bank.safetensors (priorraw-edge bank build), of a camera of yours.")
@@ -39,8 +53,11 @@ A_PATH = click.Path(path_type=Path)
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the results as a JSON list.")
 def command(
-    photos: tuple[Path, ...],
+    photos: tuple[str, ...],
     out: Path,
+    resume: bool,
+    engine: str,
+    workers: int | None,
     camera: str | None,
     bundle: Path | None,
     bank: Path | None,
@@ -56,7 +73,11 @@ def command(
 ) -> None:
     """Turn photographs (JPEG, PNG, TIFF; any size) into RAW.
 
-    PHOTO... are taken in turn; a bad one stops the command, and what was written for earlier ones stays.
+    Photos are taken in turn; a bad one stops the command, and what was written for earlier ones stays.
+
+    Of a folder, an address such as s3://bucket/folder, or with --resume or --engine ray, everything below is an
+    archive: OUT gets its tree, manifest.sqlite with a row a photo, and report.json. A bad photo is then a row and a
+    line of the report, not the end. The same command with --resume goes on after a stop, and takes what is new.
 
     Memory does not grow with the picture's height: a photo is decoded by a process of its own into a temporary file
     beside OUT, read from there by rows of tiles, and written as they are done.
@@ -68,24 +89,38 @@ def command(
     The light comes from nothing but the picture, unless --hint says so: with exif, the as-shot gains of Canon, Nikon,
     Olympus, Panasonic and Pentax files and of DNG's AsShotNeutral; a photo without them is rebuilt blind, with a note.
     """
-    from priorraw_edge.runtime.hint import parse_hint
-    from priorraw_edge.runtime.outputs import plan_jobs
-    from priorraw_edge.runtime.spool import Spool
+    from priorraw_edge.archive.inputs import is_archive
+    from priorraw_edge.runtime.session import Settings
 
     for one, other in (("bundle", "assets"), ("bank", "camera")):
         if all(click.get_current_context().params[name] for name in (one, other)):
             raise click.UsageError(f"--{one} and --{other} exclude each other; give one")
-    given = None if hint in ("exif", "none") else parse_hint(hint)
-    jobs = plan_jobs(photos, out, file_format, reliability, cfa)
-    engines = _Engines(camera, bundle=bundle, bank=bank, assets=assets, threads=threads)
+    if workers and engine != "ray":
+        raise click.UsageError("--workers goes with --engine ray; leave it out")
+    settings = Settings(camera, bundle, bank, assets, threads, hint, keep_gps, max_memory)
+    if resume or engine == "ray" or any(map(is_archive, photos)):
+        if cfa and file_format not in (None, "dng"):
+            raise click.UsageError(f"--cfa makes a DNG, not {file_format}; leave one of them out")
+        for folder in (out, reliability):
+            if folder is not None and (folder.is_file() or folder.suffix.lower() in FILES):
+                raise click.UsageError(f"{folder}: names a file; an archive needs a folder")
+        plan = (photos, out, file_format or "dng", reliability, cfa)
+        _archive(plan, settings, resume, engine, workers, as_json)
+    else:
+        _photos([Path(photo) for photo in photos], out, file_format, reliability, cfa, settings, as_json)
+
+
+def _photos(photos, out: Path, file_format, reliability, cfa, settings, as_json: bool) -> None:
+    """Photographs one by one; the first bad one ends it."""
+    from priorraw_edge.runtime.outputs import plan_jobs
+    from priorraw_edge.runtime.session import Session
+
+    session = Session(settings)
     results = []
-    for job in jobs:
-        with Spool(job.photo, job.out.parent, hint=hint == "exif", megabytes=max_memory) as spool:
-            engines.load()  # while the photo is decoded
-            decoded = spool.wait()
-            choice = engines.choose(decoded.facts)
-            facts = decoded.facts if keep_gps else decoded.facts.without_gps()
-            results.append(_reconstruct_one(job, engines[choice.camera], decoded, facts, choice, given, max_memory))
+    for job in plan_jobs(photos, out, file_format, reliability, cfa):
+        with session.spool(job.photo, job.out.parent) as spool:
+            session.load()  # while the photo is decoded
+            results.append(session.rebuild(job, spool.wait()))
         if not as_json:
             click.echo(
                 "{output}: {width}x{height}, {camera} ({camera_reason}), mean reliability {reliability_mean:.2f}, "
@@ -95,72 +130,30 @@ def command(
         click.echo(json.dumps(results, indent=2))
 
 
-class _Engines:
-    """The models that the photos ask for, each loaded once."""
+def _archive(plan: tuple, settings, resume: bool, engine: str, workers: int | None, as_json: bool) -> None:
+    """Everything below the inputs of a `Plan`."""
+    from functools import partial
 
-    def __init__(self, camera: str | None, **options):
-        self._camera, self._options = camera, options
-        self._loaded: dict = {}
-        self._default = ""
-        self._known: list[str] = []
+    from priorraw_edge.archive.inputs import Plan
+    from priorraw_edge.archive.run import REPORT, local, run
 
-    def load(self) -> None:
-        """Load the model for photos that name no known camera, or the one that was asked for."""
-        from priorraw_edge.runtime.engine import known_cameras, open_engine
+    out, how = plan[1], local
+    if engine == "ray":
+        from priorraw_edge.archive.ray_engine import rows
 
-        if not self._loaded:
-            engine = open_engine(self._camera, **self._options)
-            self._loaded[engine.camera], self._default = engine, engine.camera
-            self._known = known_cameras(self._options["bundle"], self._options["assets"])
-
-    def choose(self, facts):
-        """Whose RAW a photo becomes, and why."""
-        from priorraw_edge.runtime.which import choose_camera
-
-        asked_for = self._camera or self._options["bank"]
-        return choose_camera(facts, self._known, self._default, self._default if asked_for else None)
-
-    def __getitem__(self, camera: str):
-        from priorraw_edge.runtime.engine import open_engine
-
-        if camera not in self._loaded:
-            self._loaded[camera] = open_engine(camera, **self._options)
-        return self._loaded[camera]
-
-
-def _reconstruct_one(job, engine, photo, facts, choice, given, max_memory: int | None) -> dict:
-    """Rebuild and write one decoded photo; its facts for the user. `given` is a hint that holds for every photo."""
-    from priorraw.progress import say
-
-    from priorraw_edge.runtime.memory import check_memory
-    from priorraw_edge.runtime.outputs import check_size, write_stream
-    from priorraw_edge.runtime.stream import Stream
-
-    source = photo.source
-    check_size(job, source.height, source.width)
-    notes = list(photo.notes)
-    hint = given or photo.hint
-    if photo.hint_note:
-        notes.append(photo.hint_note)
-    if photo.hint and not photo.hint.is_of(engine.camera):
-        notes.append(f"these are gains of another sensor than {engine.camera}'s: the light will be off")
-    notes += choice.notes
-    for note in notes:
-        say(f"{job.photo}: {note}")
-    stream = Stream(source, engine, job.photo.name, hint.neutral if hint else None)
-    check_memory(str(job.photo), source.width, engine.tile_size, max_memory)
-    write_stream(stream, job, facts)
-    return {
-        "photo": str(job.photo),
-        "output": str(job.out),
-        "reliability": str(job.reliability) if job.reliability else None,
-        "format": job.file_format,
-        "camera": stream.camera,
-        "camera_reason": choice.reason,
-        "width": source.width,
-        "height": source.height,
-        "hint": {"gains": [round(float(gain), 6) for gain in hint.gains], "source": hint.source} if hint else None,
-        "neutral": [round(float(value), 6) for value in stream.neutral()],
-        "reliability_mean": round(stream.mean_reliability(), 4),
-        "notes": notes,
-    }
+        how = partial(rows, workers=workers, marks=out / ".attempts")
+    report = run(Plan(*plan), settings, resume=resume, engine=how)
+    if as_json:
+        click.echo(json.dumps(report, indent=2))
+        return
+    click.echo(
+        "{out}: {done} of {photos} photos, {kept} from before, {megapixels:.1f} megapixels, {seconds:.0f} s".format(
+            out=out, **report
+        )
+    )
+    for failure in report["failures"][:SHOWN]:
+        click.echo(f"failed: {failure['error']}", err=True)
+    if report["failed"]:
+        click.echo(f"{report['failed']} failed; all are in {out / REPORT}", err=True)
+    if not report["done"]:
+        raise InputError(f"{out}: no photo could be rebuilt; the reasons are in {REPORT}")

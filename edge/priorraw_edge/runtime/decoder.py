@@ -1,14 +1,21 @@
 """The decoder's process: a photograph file to rows in a spool. Run by `spool`, never by hand.
 
     python -m priorraw_edge.runtime.decoder REQUEST
+    python -m priorraw_edge.runtime.decoder --serve SOCKET
+
+The second form, started by `decoders`, forks for every request that comes over its socket: the libraries are loaded
+once, and yet each photograph has a process of its own.
 
 It imports no torch, has limits on memory and time, and a decoder that crashes takes nothing else with it. The answer
 is one JSON object on standard output.
 """
 
 import json
+import os
 import resource
+import socket
 import sys
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -85,5 +92,53 @@ def _limit(megabytes: int) -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
 
 
+def serve(requests: socket.socket) -> None:
+    """Answer requests, one after the other, until the other end is closed.
+
+    A request is a line of JSON with two files: the spool, and a pipe for the answer. The answer is `main`'s, or
+    `{"code": ...}` with the exit status of a process that did not give one.
+    """
+    import cv2  # noqa: F401, loaded here so that the forks need not
+    import imagecodecs  # noqa: F401
+    import PIL.ImageCms
+    import tifffile  # noqa: F401
+
+    PIL.Image.init()
+    while True:
+        line, files, _, _ = socket.recv_fds(requests, 1 << 16, 2)
+        while line and not line.endswith(b"\n"):
+            line += requests.recv(1 << 16)
+        if not line:
+            return
+        spool, answer = files
+        child = os.fork()
+        if child == 0:
+            _answer(json.loads(line) | {"spool": spool}, answer)
+        code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        if code:
+            with suppress(BrokenPipeError):  # nobody waits any more
+                os.write(answer, json.dumps({"code": code}).encode())
+        os.close(spool)
+        os.close(answer)
+
+
+def _answer(request: dict[str, Any], answer: int) -> None:
+    """Decode and write the answer, then end this process."""
+    code = 1
+    try:
+        told = json.dumps(main(request)).encode()
+        with open(answer, "wb", closefd=False) as pipe:
+            pipe.write(told)
+        code = 0
+    except Exception as error:  # a fault of ours: its last line goes where a traceback would
+        print(f"{type(error).__name__}: {error}", file=sys.stderr, flush=True)
+    finally:
+        os._exit(code)
+
+
 if __name__ == "__main__":
-    print(json.dumps(main(json.loads(sys.argv[1]))))
+    if sys.argv[1] == "--serve":
+        with socket.socket(fileno=int(sys.argv[2])) as requests:
+            serve(requests)
+    else:
+        print(json.dumps(main(json.loads(sys.argv[1]))))

@@ -135,7 +135,7 @@ class EagerEngine:
 
         self._model = prior.model.eval()
         self._keys, self._values, self._camera_vector = prior.bank.tensors()
-        self.camera, self.color_matrix = prior.camera, prior.color_matrix
+        self.camera, self.color_matrix, self.bank_sha256 = prior.camera, prior.color_matrix, prior.bank_sha256
         self.tile_size, self.halo, self.align = tile_size, HALO, ALIGN
 
     def scene(self, thumbnail: np.ndarray) -> np.ndarray:
@@ -184,6 +184,7 @@ class BundleEngine:
             self._files = {name: str(self.manifest["programs"][name]["file"]) for name in ("scene", "tile")}
             self._files["bank"] = str(bank["file"])
             self._hashes = dict(self.manifest["files"])
+            self.bank_sha256 = str(self._hashes.get(self._files["bank"]))
         except (KeyError, TypeError, ValueError) as error:
             raise InputError(
                 f"{folder / 'bundle.json'}: incomplete ({type(error).__name__}: {error}); export the bundle again"
@@ -245,6 +246,7 @@ class BundleEngine:
             InputError: no bank, made with another encoder, or of another number of entries than the programs take.
         """
         from priorraw.bank import Bank
+        from priorraw.files import sha256
 
         bank = Bank.load(path)
         _check_encoder(path, bank.info.encoder_sha256, self.manifest.get("encoder_sha256"))
@@ -256,6 +258,7 @@ class BundleEngine:
                 f"{taken['keys'][0]}"
             )
         self._bank = tensors
+        self.bank_sha256 = sha256(path)
         self.camera, self.color_matrix = bank.info.camera, np.array(bank.info.color_matrix).reshape(3, 3)
 
     def _bank_entry(self, camera: str) -> dict[str, Any]:

@@ -73,6 +73,12 @@ def plan_jobs(
     return jobs
 
 
+def check_job(job: Job) -> Job:
+    """The job, if its files can be written without harm. Raises InputError as `plan_jobs`."""
+    _check([job])
+    return job
+
+
 def check_size(job: Job, height: int, width: int) -> None:
     """Refuse a picture that the format cannot hold, before the minutes of work whose result would be lost."""
     if job.file_format == "dng":

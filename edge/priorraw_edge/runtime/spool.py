@@ -6,9 +6,11 @@ import signal
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
+from typing import Any, Protocol
 
 import numpy as np
 from priorraw.errors import InputError
@@ -16,6 +18,42 @@ from priorraw.errors import InputError
 from priorraw_edge.runtime.exif import Facts
 from priorraw_edge.runtime.hint import Hint
 from priorraw_edge.runtime.source import SpoolLayout, SpoolSource
+
+
+class Decoding(Protocol):
+    """A decoder's process at work; the part of `subprocess.Popen` that is used."""
+
+    returncode: int | None
+
+    def communicate(self) -> tuple[bytes, bytes]:
+        """Wait for its end: its answer, and what it said otherwise."""
+
+    def poll(self) -> int | None:
+        """`returncode`, None while it works."""
+
+    def kill(self) -> None:
+        """End it."""
+
+
+Start = Callable[[dict[str, Any]], Decoding]
+
+
+def start_decoder(request: dict[str, Any]) -> Decoding:
+    """A decoder of its own for one request: `decoder.main`, whose `spool` is a file that this process has open."""
+    return subprocess.Popen(
+        # -P: a file in the working folder must not pass for a module.
+        [sys.executable, "-P", "-m", "priorraw_edge.runtime.decoder", json.dumps(request)],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        pass_fds=(request["spool"],),
+        env=decoder_environment(),
+    )
+
+
+def decoder_environment() -> dict[str, str]:
+    """A decoder's libraries need no threads."""
+    return os.environ | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
 
 
 @dataclass(frozen=True)
@@ -47,7 +85,14 @@ class Spool:
     """
 
     def __init__(
-        self, photo: Path, folder: Path, *, hint: bool = False, megabytes: int | None = None, pixels: int | None = None
+        self,
+        photo: Path,
+        folder: Path,
+        *,
+        hint: bool = False,
+        megabytes: int | None = None,
+        pixels: int | None = None,
+        start: Start = start_decoder,
     ):
         """
         Args:
@@ -56,6 +101,7 @@ class Spool:
             hint: whether to read the photograph's white-balance gains.
             megabytes: limit on the decoder's memory.
             pixels: limit on the photograph's size, below the decoder's own.
+            start: how the decoder's process is had (`decoders` keeps one ready for many photographs).
 
         Raises:
             InputError: no file can be made in `folder`.
@@ -66,21 +112,14 @@ class Spool:
             self._file = tempfile.TemporaryFile(dir=existing, buffering=0)  # noqa: SIM115, closed in __exit__
         except OSError as error:
             raise InputError(f"{existing}: cannot be written ({error.strerror}); choose another place") from None
-        request = {
-            "photo": str(photo),
-            "spool": self._file.fileno(),
-            "hint": hint,
-            "megabytes": megabytes,
-            "pixels": pixels,
-        }
-        self._process = subprocess.Popen(
-            # -P: a file in the working folder must not pass for a module.
-            [sys.executable, "-P", "-m", "priorraw_edge.runtime.decoder", json.dumps(request)],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            pass_fds=(self._file.fileno(),),
-            env=os.environ | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
+        self._process = start(
+            {
+                "photo": str(photo),
+                "spool": self._file.fileno(),
+                "hint": hint,
+                "megabytes": megabytes,
+                "pixels": pixels,
+            }
         )
 
     def wait(self) -> Spooled:

@@ -16,6 +16,7 @@ from priorraw_edge.runtime.tiles import plan, read_tile
 
 NEUTRAL_CHROMA = 0.1  # how fast a colour's word on the light fades: standard deviation of its HSV saturation
 COLOURED = 1e-6  # weight that every pixel keeps, for pictures of colours alone
+LEVELS = 256  # of reliability that are told apart in its summary
 GRID = 4  # every fourth row and column tells the light: as well as all pixels, at a sixteenth of their cost
 
 
@@ -50,6 +51,7 @@ class Stream:
         self._known_neutral = known_neutral
         self._light = NeutralFit(engine.color_matrix)
         self._reliability = 0.0
+        self._levels = np.zeros(LEVELS, np.int64)  # how many pixels of the grid have each
         self._scene = engine.scene(thumbnail_of_source(source))
         if known_neutral is not None:
             light = np.log(known_neutral[[0, 2]] / known_neutral[1]).astype(np.float32)
@@ -80,7 +82,10 @@ class Stream:
             raw[:n, columns], reliability[:n, columns] = tile_raw[inner], tile_reliability[inner]
             grid = slice(-tile.top % GRID, n, GRID), slice(-tile.left % GRID, None, GRID)  # whatever the tiling
             few = srgb[inner][grid]
-            self._light.add(raw[:n, columns][grid], few, reliability[:n, columns][grid] * near_neutral(few))
+            trusted = reliability[:n, columns][grid]
+            self._light.add(raw[:n, columns][grid], few, trusted * near_neutral(few))
+            levels = np.clip(trusted * LEVELS, 0, LEVELS - 1).astype(np.intp)
+            self._levels += np.bincount(levels.ravel(), minlength=LEVELS)
             if tile.right == W:
                 self._reliability += float(reliability[:n].sum(dtype=np.float64))
                 yield Band(raw[:n], reliability[:n])
@@ -97,6 +102,11 @@ class Stream:
     def mean_reliability(self) -> float:
         """Over the pixels of all bands so far."""
         return self._reliability / (self.height * self.width)
+
+    def reliability_quantile(self, share: float) -> float:
+        """What `share` of the pixels of all bands so far reach at most; to 1/256, from a pixel in sixteen."""
+        below = np.cumsum(self._levels)
+        return float(np.searchsorted(below, share * below[-1])) / LEVELS
 
 
 def near_neutral(srgb: np.ndarray) -> np.ndarray:
