@@ -51,19 +51,23 @@ def resident(process: int) -> tuple[int, int]:
     return now, most
 
 
-def watch(command: list[str], environment: dict[str, str] | None = None) -> dict[str, float]:
+def watch(
+    command: list[str], environment: dict[str, str] | None = None, output: Path | None = None
+) -> dict[str, float]:
     """Run a command: `seconds`, `cpu_seconds`, `peak_rss` and `peak_rss_together`, in bytes.
 
     `peak_rss` is the largest of its processes, as `/usr/bin/time -v` reports it, but from /proc, looked at fifty times
     a second: what the system reports at the end also remembers this process, from which the command was started.
     `peak_rss_together` is the largest sum over all of them at one time.
 
+    `output` is a file for what it prints.
+
     Raises:
         InputError: it fails; the message is the last line that it wrote.
     """
-    with tempfile.TemporaryFile("w+") as errors:
+    with tempfile.TemporaryFile("w+") as errors, (output or Path(os.devnull)).open("w") as printed:
         start = time.perf_counter()
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=errors, env=environment)
+        process = subprocess.Popen(command, stdout=printed, stderr=errors, env=environment)
         peak, together, done = 0, 0, threading.Event()
 
         def look() -> None:

@@ -254,7 +254,7 @@ def test_a_bad_photo_stops_with_nothing_written_for_it(cli, photo, tmp_path):
         (["{photo}", "-o", "{tmp}/a.dng", "--hint", "auto"], "is none of exif, none, or white-balance gains"),
         (["{photo}", "-o", "{tmp}/a.dng", "--hint", "2,1,0"], "is none of exif, none, or white-balance gains"),
         (["{tmp}/none.jpg", "-o", "{tmp}/a.dng"], "not found"),
-        (["{tmp}/in", "-o", "{tmp}/a.dng"], "not readable"),
+        (["{tmp}/in", "-o", "{tmp}/a.dng"], "names a file; an archive needs a folder"),
         (["{tiny}", "-o", "{tmp}/a.dng"], "too small for a DNG"),
     ],
 )

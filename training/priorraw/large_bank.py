@@ -5,6 +5,7 @@ starts on a sample, by faiss, and goes on over all of them where that is asked f
 each centroid's G nearest are found and averaged. Searches are exact and skip what cannot win (`nearest`).
 """
 
+import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -40,6 +41,7 @@ class Built:
     computed: float  # share of the inner products that the search for the nearest computed
     bank_psnr: float  # dB, assembled RAW of a sample of the pixels: from the bank,
     full_psnr: float  # and from all pixels of other pictures
+    seconds: dict[str, float]  # of each part of the work
 
 
 def build(
@@ -60,19 +62,38 @@ def build(
         raise InputError(
             f"{shards.total} reference pixels cannot fill K = {info.K} entries of G = {info.G}; give more pictures"
         )
+    clock = _Clock()
     centroids = sample_kmeans(shards, info.K, info.seed)
+    clock.lap("k-means on a sample")
     steps = []
     for number in range(passes):
         centroids, step = kmeans_pass(shards, centroids, spread)
         say(f"pass {number + 1} of {passes}: mean inner product {step.mean_score:.5f}")
         steps.append(step)
+        clock.lap("k-means passes")
     groups, computed = nearest_rows(shards, centroids, info.G, spread)
+    clock.lap("nearest pixels")
     keys, values = means(shards, groups, spread)
+    clock.lap("means")
     bank_psnr, full_psnr = quality(affinity, shards, keys, values, info.seed, spread)
+    clock.lap("quality")
     pictures = len(np.unique(shards.picture[shards.rows > 0]))
     info = replace(info, reference_pixels=shards.total, reference_pictures=pictures, d=keys.shape[1])
     bank = Bank(keys, values[:, 3:].copy(), values[:, :3].copy(), info)
-    return Built(bank, steps, computed, bank_psnr, full_psnr)
+    return Built(bank, steps, computed, bank_psnr, full_psnr, clock.seconds)
+
+
+class _Clock:
+    """How long each part takes."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self._last = time.monotonic()
+
+    def lap(self, part: str) -> None:
+        now = time.monotonic()
+        self.seconds[part] = self.seconds.get(part, 0.0) + now - self._last
+        self._last = now
 
 
 def sample_kmeans(shards: Shards, K: int, seed: int) -> np.ndarray:

@@ -66,9 +66,8 @@ class Nearest:
 
     def best(self) -> "Candidates":
         """By centroid and then from the nearest; of equally near ones the row that comes first."""
-        centroid, score, row = (
-            np.concatenate([getattr(p, f) for p in self._parts]) for f in ("centroid", "score", "row")
-        )
+        columns = ([getattr(part, name) for part in self._parts] for name in ("centroid", "score", "row"))
+        centroid, score, row = (np.concatenate(column) for column in columns)
         order = np.lexsort((row, -score, centroid))
         counts = np.bincount(centroid, minlength=self._K)
         rank = np.arange(len(order)) - np.repeat(np.cumsum(counts) - counts, counts)
@@ -113,8 +112,9 @@ def near(shard: Shard, centroids: np.ndarray, least: np.ndarray) -> Candidates:
         these = np.flatnonzero(worth[b])
         if len(these):
             scores = shard.features[rows] @ centroids[these].T
-            row, column = np.nonzero(scores >= least[these] - 2 * ROUNDING)
-            found.append((these[column].astype(np.int32), scores[row, column], row + rows.start))
+            hits = np.flatnonzero(scores >= least[these] - 2 * ROUNDING)  # several times as fast as in two dimensions
+            row, column = np.divmod(hits, len(these))
+            found.append((these[column].astype(np.int32), scores.ravel()[hits], row + rows.start))
             products += scores.size
     if not found:
         return Candidates.none(products)

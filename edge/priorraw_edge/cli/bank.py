@@ -1,6 +1,7 @@
 """priorraw-edge bank build"""
 
 import json
+import time
 from pathlib import Path
 
 import click
@@ -162,14 +163,22 @@ def _of_datasets(
         spread: Spread = RayCluster(workers) if engine == "ray" else Threads(workers)
         stack.enter_context(spread)
         folder = scratch or Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        start = time.monotonic()
         shards = encode(parts.encoder, sha256, references, folder, spread)
+        encoded = time.monotonic() - start
         built = build(affinity, shards, info, passes=passes, spread=spread)
     lines = [
         f"assembled RAW of the references: {built.bank_psnr:.2f} dB from the bank",
         f"                                 {built.full_psnr:.2f} dB from all other reference pictures",
     ]
-    facts = {"bank_psnr": built.bank_psnr, "full_reference_psnr": built.full_psnr}
-    return built.bank, {**vars(built.bank.info), "passes": passes, **facts}, lines
+    facts = {
+        "bank_psnr": built.bank_psnr,
+        "full_reference_psnr": built.full_psnr,
+        "passes": [vars(step) for step in built.steps],
+        "nearest_computed": built.computed,
+        "seconds": {"encode": encoded, **built.seconds},
+    }
+    return built.bank, {**vars(built.bank.info), **facts}, lines
 
 
 def _quality(built) -> list[str]:
