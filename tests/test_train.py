@@ -192,7 +192,8 @@ def test_only_our_own_rendering_is_rendered_anew(own_isp, pictures, monkeypatch)
     monkeypatch.setattr(stage3, "RENDERED_SHARE", 1)
     monkeypatch.setattr(stage3, "JPEG_SHARE", 0)
     monkeypatch.setattr(stage3, "render", lambda raw, *_: calls.append(raw) or raw)
-    stage3._crop(replace(pictures[0], own_isp=own_isp), tiny.MATRIX, torch.Generator().manual_seed(0))
+    picture = replace(pictures[0], own_isp=own_isp)
+    stage3._crop(picture, tiny.MATRIX, stage3._draw_view(picture, torch.Generator().manual_seed(0)))
     assert len(calls) == own_isp
 
 
@@ -237,7 +238,8 @@ def test_a_crop_that_is_exposed_anew_is_rendered_as_a_camera_would(pictures, mon
 
     monkeypatch.setattr(stage3, "JPEG_SHARE", 0)
     monkeypatch.setattr(stage3, "RENDERED_SHARE", 1)
-    srgb, raw, valid = stage3._crop(pictures[0], tiny.MATRIX, torch.Generator().manual_seed(0))
+    view = stage3._draw_view(pictures[0], torch.Generator().manual_seed(0))
+    srgb, raw, valid = stage3._crop(pictures[0], tiny.MATRIX, view)
     gains = 1 / response_to_white(pictures[0].light[None])[0].numpy()
     undone = isp.unrender(srgb.permute(1, 2, 0).numpy(), gains, tiny.MATRIX)
     unclipped = ((srgb > 0) & (srgb < 1)).all(0).numpy() & (valid[0] == 1).numpy()
@@ -256,7 +258,7 @@ def test_the_loop_minimises_and_returns_the_running_mean(tmp_path):
     nn.init.constant_(model.weight, 3.0)
     config = TrainConfig(steps=400, learning_rate=0.05, warm_up=10, weight_decay=0, average=0.9)
     trained = fit(
-        model, list(model.parameters()), lambda _: (model.weight - 0.7).square().sum(), config, tmp_path, {"a": 1}
+        model, list(model.parameters()), lambda *_: (model.weight - 0.7).square().sum(), config, tmp_path, {"a": 1}
     )
     assert trained.weight.item() == pytest.approx(0.7, abs=0.01)
     assert not trained.training
@@ -266,7 +268,7 @@ def test_the_loop_minimises_and_returns_the_running_mean(tmp_path):
 def test_a_loss_that_is_not_finite_stops_with_one_line(tmp_path):
     model = nn.Linear(1, 1)
     with pytest.raises(InputError, match="loss is nan at step 0; try a lower --learning-rate"):
-        fit(model, list(model.parameters()), lambda _: model.weight.sum() * float("nan"), SHORT, tmp_path, {})
+        fit(model, list(model.parameters()), lambda *_: model.weight.sum() * float("nan"), SHORT, tmp_path, {})
     assert not (tmp_path / CHECKPOINT).exists()
 
 
@@ -274,7 +276,7 @@ def test_a_file_in_place_of_the_folder_is_one_line(tmp_path):
     (tmp_path / "out").write_text("")
     model = nn.Linear(1, 1)
     with pytest.raises(InputError, match="out: cannot be made"):
-        fit(model, list(model.parameters()), lambda _: model.weight.sum(), SHORT, tmp_path / "out", {})
+        fit(model, list(model.parameters()), lambda *_: model.weight.sum(), SHORT, tmp_path / "out", {})
 
 
 def test_a_step_draws_the_same_whatever_came_before(pictures, tmp_path):

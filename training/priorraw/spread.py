@@ -71,17 +71,18 @@ class RayCluster:
         )
 
     def __enter__(self) -> "RayCluster":
-        connect()
+        self._ours = connect()
         return self
 
     def __exit__(self, *_: object) -> None:
         import ray
 
-        ray.shutdown()
+        if self._ours:
+            ray.shutdown()
 
 
-def connect() -> None:
-    """Connect to a Ray cluster, or start one.
+def connect() -> bool:
+    """Connect to a Ray cluster, or start one, unless this process is connected; whether it was not.
 
     Raises:
         InputError: Ray is not installed, or does not start.
@@ -92,11 +93,14 @@ def connect() -> None:
         import ray
     except ImportError:
         raise InputError("--engine ray: Ray is not installed; pip install 'priorraw-edge[scale]'") from None
+    if ray.is_initialized():
+        return False
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # it warns otherwise
     try:
         ray.init(include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR, configure_logging=False)
     except Exception as error:  # it raises no narrower type when its processes do not come up
         raise InputError(f"--engine ray: Ray does not start ({error}); see its logs in /tmp/ray") from None
+    return True
 
 
 def _in_order(submit: Callable[[Any], Any], result: Callable[[Any], T], items: Iterable[Any], most: int) -> Iterator[T]:

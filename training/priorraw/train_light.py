@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from priorraw.bank import BankInfo, build_bank
+from priorraw.distributed import Part
 from priorraw.layers import decode, mix_channels
 from priorraw.light import inverse_transform
 from priorraw.losses import light_loss
@@ -67,8 +68,8 @@ def train_light(
     learner.light.requires_grad_(True)
     learner.to(device)
 
-    def loss_of(generator: torch.Generator) -> Tensor:
-        return _loss(learner, scenes, generator)
+    def loss_of(generator: torch.Generator, part: Part) -> Tensor:
+        return _loss(learner, scenes, generator, part)
 
     settings: dict[str, Any] = {"stage": "light", "model": model_config.to_json(), "train": asdict(train)}
     settings |= {"cameras": [asdict(c.info) for c in cameras]}
@@ -76,20 +77,23 @@ def train_light(
     return fit(learner, learning, loss_of, train, out, settings).to("cpu")  # type: ignore[return-value]
 
 
-def _loss(model: PriorRAW, scenes: Scenes, generator: torch.Generator) -> Tensor:
+def _loss(model: PriorRAW, scenes: Scenes, generator: torch.Generator, part: Part) -> Tensor:
     chosen = torch.multinomial(scenes.chance.cpu(), BATCH, replacement=True, generator=generator)
     mirror = below(2, generator)
     side = MIN_WINDOW + 8 * below((THUMBNAIL - MIN_WINDOW) // 8 + 1, generator)
     top, left = (2 * below((THUMBNAIL - side) // 2 + 1, generator) for _ in "yx")
+    whole = len(chosen)
+    chosen = torch.tensor(part.of(chosen.tolist(), "thumbnails"))
     thumbnail = scenes.thumbnail[chosen].flip([-1] if mirror else [])[..., top : top + side, left : left + side]
     maps = None
     if model.config.light.prior:
         half = slice(top // 2, (top + side) // 2), slice(left // 2, (left + side) // 2)
         maps = scenes.maps[mirror, chosen, :, *half].float()
     light, log_error = model.light(thumbnail, maps, scenes.camera[chosen])
-    return light_loss(
+    loss = light_loss(
         light.float(), log_error.float(), scenes.light[chosen], scenes.power[chosen], scenes.floor[chosen]
     )
+    return loss * (len(chosen) * part.count / whole)
 
 
 @torch.no_grad()

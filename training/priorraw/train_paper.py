@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from priorraw.bank import collect_references, compress
+from priorraw.distributed import Part
 from priorraw.losses import paper_loss
 from priorraw.model import PriorRAW
 from priorraw.paper import PaperConfig, PaperReconstructor
@@ -101,10 +102,10 @@ def train_paper(
     learner = PaperReconstructor(network, folds[0].keys.shape[1], mean_raw(crops)).to(device)
     weights = torch.tensor([float(len(fold.crops)) for fold in folds])
 
-    def loss_of(generator: torch.Generator) -> Tensor:
+    def loss_of(generator: torch.Generator, part: Part) -> Tensor:
         fold = folds[int(torch.multinomial(weights, 1, generator=generator))]
         mirror = int(torch.randint(len(MIRRORS), (1,), generator=generator))
-        chosen = draw(len(fold.crops), BATCH, generator)
+        chosen = part.of(draw(len(fold.crops), BATCH, generator), "crops")
         entries = draw(len(fold.keys), ENTRIES, generator)
         srgb, raw, valid = (
             torch.stack([getattr(fold.crops[i], name).flip(MIRRORS[mirror]) for i in chosen]).to(device)

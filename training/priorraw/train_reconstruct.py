@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from priorraw.distributed import Part
 from priorraw.isp import dequantise, quantise, render
 from priorraw.light import inverse_transform, response_to_white
 from priorraw.losses import reconstruction_loss
@@ -63,9 +64,9 @@ def train_reconstruct(
         # A camera in proportion to the root of its pictures, a picture to the root of the crops that it holds.
         chances += [(p.valid.numel() / CROP**2 / len(camera.pictures)) ** 0.5 for p in camera.pictures]
 
-    def loss_of(generator: torch.Generator) -> Tensor:
+    def loss_of(generator: torch.Generator, part: Part) -> Tensor:
         chosen = torch.multinomial(torch.tensor(chances), config.batch, generator=generator, replacement=True)
-        return _loss(model, [pictures[i] for i in chosen.tolist()], generator, device)
+        return _loss(model, [pictures[i] for i in chosen.tolist()], generator, device, part)
 
     settings: dict[str, Any] = {"stage": "reconstruct", "model": model_config.to_json(), "train": asdict(train)}
     settings |= {"batch": asdict(config), "pictures": [len(c.pictures) for c in cameras]}
@@ -78,38 +79,60 @@ def _loss(
     chosen: list[tuple[TrainingPicture, Tensor, np.ndarray]],
     generator: torch.Generator,
     device: torch.device,
+    part: Part,
 ) -> Tensor:
-    crops = [_crop(picture, color_matrix, generator) for picture, _, color_matrix in chosen]
-    srgb, raw, valid = (torch.stack(part).to(device) for part in zip(*crops, strict=True))
-    camera = torch.stack([vector for _, vector, _ in chosen])
-    true = torch.stack([picture.light for picture, _, _ in chosen])
-    off = torch.randn(true.shape, generator=generator) * (torch.rand(len(true), 1, generator=generator) < 0.5)
+    views = [_draw_view(picture, generator) for picture, _, _ in chosen]
+    off = torch.randn(len(chosen), 2, generator=generator) * (torch.rand(len(chosen), 1, generator=generator) < 0.5)
+    # All of the batch is drawn; what is cut, rendered and rebuilt is this part of it.
+    own = part.of(range(len(chosen)), "crops")
+    crops = [_crop(chosen[i][0], chosen[i][2], views[i]) for i in own]
+    srgb, raw, valid = (torch.stack(tensors).to(device) for tensors in zip(*crops, strict=True))
+    camera = torch.stack([chosen[i][1] for i in own])
+    true = torch.stack([chosen[i][0].light for i in own])
+    off = off[own]
     light = true + LIGHT_OFF * camera[:, 11:] * off
     # The same sRGB under another light comes from another raw: each channel in proportion to its response to white.
     ratio = response_to_white(light) / response_to_white(true)
     target = (raw * ratio.unsqueeze(-1).unsqueeze(-1).to(device)).clamp(0, 1)
     predicted, log_error = model.reconstructor(srgb, inverse_transform(light, camera[:, :9]).to(device))
-    return reconstruction_loss(predicted.float(), log_error.float(), target, valid)
+    loss = reconstruction_loss(predicted.float(), log_error.float(), target, valid)
+    return loss * (len(own) * part.count / len(chosen))
 
 
-def _crop(
-    picture: TrainingPicture, color_matrix: np.ndarray, generator: torch.Generator
-) -> tuple[Tensor, Tensor, Tensor]:
-    """srgb and raw (3, 64, 64) and valid (1, 64, 64): a random window, turned, exposed anew, through JPEG."""
+@dataclass(frozen=True)
+class View:
+    """How a crop is seen: where it lies, how it is turned, exposed (3,) and compressed, if it is."""
+
+    top: int
+    left: int
+    turns: int
+    flips: list[int]
+    exposure: Tensor | None
+    jpeg: tuple[int, str] | None  # quality, subsampling
+
+
+def _draw_view(picture: TrainingPicture, generator: torch.Generator) -> View:
     top, left = (below(side - CROP + 1, generator) for side in picture.srgb.shape[1:])
     turns, flips = below(4, generator), [-1] if below(2, generator) else []
-    srgb, raw, valid = (
-        t[:, top : top + CROP, left : left + CROP].flip(flips).rot90(turns, (1, 2))
-        for t in (picture.srgb, picture.raw, picture.valid)
-    )
+    exposure = jpeg = None
     if _chance(RENDERED_SHARE, generator) and picture.own_isp:
-        factor = torch.exp(EXPOSURE * torch.rand(1, generator=generator) + TINT * torch.randn(3, generator=generator))
-        raw = (raw * factor.view(3, 1, 1)).clamp(max=1)  # at the white level a sensor saturates
+        exposure = torch.exp(EXPOSURE * torch.rand(1, generator=generator) + TINT * torch.randn(3, generator=generator))
+    if _chance(JPEG_SHARE, generator):
+        jpeg = 75 + below(24, generator), SUBSAMPLINGS[below(2, generator)]
+    return View(top, left, turns, flips, exposure, jpeg)
+
+
+def _crop(picture: TrainingPicture, color_matrix: np.ndarray, view: View) -> tuple[Tensor, Tensor, Tensor]:
+    """srgb and raw (3, 64, 64) and valid (1, 64, 64): a window, turned, exposed anew, through JPEG."""
+    rows, columns = slice(view.top, view.top + CROP), slice(view.left, view.left + CROP)
+    planes = (picture.srgb, picture.raw, picture.valid)
+    srgb, raw, valid = (t[:, rows, columns].flip(view.flips).rot90(view.turns, (1, 2)) for t in planes)
+    if view.exposure is not None:
+        raw = (raw * view.exposure.view(3, 1, 1)).clamp(max=1)  # at the white level a sensor saturates
         gains = 1 / response_to_white(picture.light[None])[0].numpy()
         srgb = to_tensor(dequantise(quantise(render(raw.permute(1, 2, 0).numpy(), gains, color_matrix), 8)))
-    if _chance(JPEG_SHARE, generator):
-        quality, subsampling = 75 + below(24, generator), SUBSAMPLINGS[below(2, generator)]
-        srgb = to_tensor(through_jpeg(srgb.permute(1, 2, 0).numpy(), quality, subsampling))
+    if view.jpeg is not None:
+        srgb = to_tensor(through_jpeg(srgb.permute(1, 2, 0).numpy(), *view.jpeg))
     return srgb, raw, valid
 
 

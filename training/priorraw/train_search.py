@@ -11,6 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from priorraw import distributed
+from priorraw.distributed import Part
 from priorraw.losses import search_loss
 from priorraw.model import ModelConfig, PriorRAW
 from priorraw.pictures import TrainingPicture, check_trainable
@@ -47,15 +49,13 @@ def train_search(
     model = PriorRAW(model_config).to(device)
     weights = torch.tensor([len(pictures) ** 0.5 for pictures in cameras])
 
-    def loss_of(generator: torch.Generator) -> Tensor:
+    def loss_of(generator: torch.Generator, part: Part) -> Tensor:
         pictures = cameras[int(torch.multinomial(weights, 1, generator=generator))]
         chosen = [pictures[i] for i in draw(len(pictures), config.targets + config.references, generator)]
+        views = [_draw_view(picture, config.pixels, generator) for picture in chosen]
         # A random split into target and reference half, drawn anew at every step.
         targets = max(1, len(chosen) * config.targets // (config.targets + config.references))
-        features, raw, owner = _encode(model, chosen, config.pixels, generator, device)
-        is_target = owner < targets
-        affinity = model.affinity(features[is_target], features[~is_target])
-        return search_loss(affinity.float() @ raw[~is_target], raw[is_target])
+        return _loss(model, views[:targets], views[targets:], part, device)
 
     learning = [*model.encoder.parameters(), *model.affinity.parameters()]
     settings: dict[str, Any] = {"stage": "search", "model": model_config.to_json()}
@@ -63,31 +63,49 @@ def train_search(
     return fit(model, learning, loss_of, train, out, settings).to("cpu")  # type: ignore[return-value]
 
 
-def _encode(
-    model: PriorRAW,
-    pictures: list[TrainingPicture],
-    pixels: int,
-    generator: torch.Generator,
-    device: torch.device,
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Features (P, d), RAW (P, 3) and picture number (P,) of randomly drawn valid pixels of each picture."""
-    srgb, thumbnails, raws, rows, owners = [], [], [], [], []
+@dataclass(frozen=True)
+class View:
+    """A crop of a picture: srgb (3, CROP, CROP), thumbnail, and the pixels drawn from it, places and RAW (n, 3)."""
+
+    srgb: Tensor
+    thumbnail: Tensor
+    drawn: Tensor
+    raw: Tensor
+
+
+def _draw_view(picture: TrainingPicture, pixels: int, generator: torch.Generator) -> View:
+    """A random window, mirrored either way, and randomly drawn valid half-resolution pixels of it."""
+    top, left = (_even(side - CROP, generator) for side in picture.srgb.shape[1:])
+    raw, valid = picture.half_resolution()
+    window = (slice(None), slice(top // 2, (top + CROP) // 2), slice(left // 2, (left + CROP) // 2))
+    flips = [axis for axis in (1, 2) if torch.rand(1, generator=generator) < 0.5]
+    usable = valid[window].flip(flips).flatten().nonzero().squeeze(1)
+    drawn = usable[torch.randperm(len(usable), generator=generator)[:pixels]]
+    srgb = picture.srgb[:, top : top + CROP, left : left + CROP].flip(flips)
+    return View(srgb, picture.thumbnail.flip(flips), drawn, raw[window].flip(flips).flatten(1).T[drawn])
+
+
+def _loss(model: PriorRAW, targets: list[View], references: list[View], part: Part, device: torch.device) -> Tensor:
+    """Of a part of the targets against all references; each process encodes its share of these."""
+    own = part.of(targets)
+    shares = [Part(r, distributed.size()).of(references, "references") for r in range(distributed.size())]
+    encoded = own + shares[distributed.rank()]
+    features = _encode(model, encoded, device)
+    pixels = sum(len(view.drawn) for view in own)
+    counts = [sum(len(view.drawn) for view in share) for share in shares]
+    known = distributed.gathered(features[pixels:], counts)
+    known_raw = torch.cat([view.raw for share in shares for view in share]).to(device)
+    true = torch.cat([view.raw for view in own]).to(device)
+    loss = search_loss(model.affinity(features[:pixels], known).float() @ known_raw, true)
+    return loss * (pixels * part.count / sum(len(view.drawn) for view in targets))
+
+
+def _encode(model: PriorRAW, views: list[View], device: torch.device) -> Tensor:
+    """(P, d) features of the drawn pixels of all views."""
     area = (CROP // 2) ** 2
-    for i, picture in enumerate(pictures):
-        top, left = (_even(side - CROP, generator) for side in picture.srgb.shape[1:])
-        raw, valid = picture.half_resolution()
-        window = (slice(None), slice(top // 2, (top + CROP) // 2), slice(left // 2, (left + CROP) // 2))
-        flips = [axis for axis in (1, 2) if torch.rand(1, generator=generator) < 0.5]
-        srgb.append(picture.srgb[:, top : top + CROP, left : left + CROP].flip(flips))
-        thumbnails.append(picture.thumbnail.flip(flips))
-        usable = valid[window].flip(flips).flatten().nonzero().squeeze(1)
-        drawn = usable[torch.randperm(len(usable), generator=generator)[:pixels]]
-        raws.append(raw[window].flip(flips).flatten(1).T[drawn])
-        rows.append(drawn + i * area)
-        owners.append(torch.full((len(drawn),), i))
-    context = model.encoder.context(torch.stack(thumbnails).to(device))
-    features = model.encoder(torch.stack(srgb).to(device), context)
-    return features[torch.cat(rows).to(device)], torch.cat(raws).to(device), torch.cat(owners).to(device)
+    context = model.encoder.context(torch.stack([view.thumbnail for view in views]).to(device))
+    features = model.encoder(torch.stack([view.srgb for view in views]).to(device), context)
+    return features[torch.cat([view.drawn + i * area for i, view in enumerate(views)]).to(device)]
 
 
 def _even(limit: int, generator: torch.Generator) -> int:

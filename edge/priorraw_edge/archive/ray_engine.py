@@ -3,8 +3,6 @@ other workers when some die. https://docs.ray.io/en/latest/data/transforming-dat
 """
 
 import json
-import logging
-import os
 import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import closing
@@ -15,6 +13,7 @@ from typing import Any
 
 from priorraw.errors import InputError
 from priorraw.progress import say
+from priorraw.spread import connect
 
 from priorraw_edge.archive.inputs import Task
 from priorraw_edge.archive.worker import Attempts, Worker
@@ -38,9 +37,13 @@ def rows(
     Raises:
         InputError: Ray is not installed, or does not have so many cores.
     """
-    data = _connect()
+    ours = connect()
     import ray
+    from ray import data
 
+    context = data.DataContext.get_current()
+    context.enable_progress_bars = False  # `track` shows it
+    context.print_on_execution_start = False
     cores = int(ray.cluster_resources().get("CPU", 1))
     if workers and workers > cores:
         raise InputError(f"--workers {workers}: the cluster has {cores} cores; ask for as many at most")
@@ -62,7 +65,8 @@ def rows(
                 yield json.loads(row["row"])
     finally:
         shutil.rmtree(marks, ignore_errors=True)
-        ray.shutdown()
+        if ours:
+            ray.shutdown()
 
 
 class RayWorker:
@@ -78,25 +82,6 @@ class RayWorker:
         tasks = [_unpacked(str(text)) for text in batch["task"]]
         with closing(self._worker.rows(tasks)) as done:  # type: ignore[type-var]
             return {"row": [json.dumps(row) for row in done]}
-
-
-def _connect() -> Any:
-    """Ray Data, on a cluster."""
-    try:
-        import ray
-        import ray.data as data
-    except ImportError:
-        raise InputError("--engine ray: Ray is not installed; pip install 'priorraw-edge[scale]'") from None
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # it warns otherwise
-
-    try:
-        ray.init(include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR, configure_logging=False)
-    except Exception as error:  # it raises no narrower type when its processes do not come up
-        raise InputError(f"--engine ray: Ray does not start ({error}); see its logs in /tmp/ray") from None
-    context = data.DataContext.get_current()
-    context.enable_progress_bars = False  # `track` shows it
-    context.print_on_execution_start = False
-    return data
 
 
 def _packed(task: Task) -> str:
