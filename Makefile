@@ -17,7 +17,7 @@ TESTABLE := $(VENV)/.testable
 # The extra `arm`. Its tools ask for an older NumPy than the other extras and work with this one too: the tests lower.
 ARM := tosa-tools ai_ml_sdk_model_converter
 
-.PHONY: demo test lint crash setup clean distclean assets results ablation parity bench cameras native native-arm64 android android-assets
+.PHONY: demo test lint crash setup clean distclean assets results ablation parity bench scaling cameras native native-arm64 android android-assets
 .DELETE_ON_ERROR:
 
 demo: $(INSTALLED)
@@ -136,6 +136,12 @@ bench: $(TESTABLE) | $(SETS)
 	$(BIN)/python -m benchmarks.scaling --bundle build/bench/default-fp32 --bundle build/bench/default-int8 --rounds 3 \
 	    --out $(BENCH)/scaling.json
 	$(BIN)/python -m benchmarks.performance $(BENCH) docs/performance.md
+
+# The figures of docs/scaling.md: a bank of 26 million pixels and archives; half an hour of two idle cores, 5 GB of disk.
+scaling: $(TESTABLE)
+	test -d data/cost-mixture || $(BIN)/python -m benchmarks.full_bank_data $(DATA) --out data/cost-mixture
+	$(BIN)/python -m benchmarks.full_bank --out $(BENCH)/full-bank.json
+	$(BIN)/python -m benchmarks.archive --out $(BENCH)/archive.json
 
 # The four-way table of docs/cameras.md: generic models without each camera in turn; over an hour of a core.
 cameras: | $(SETS)
