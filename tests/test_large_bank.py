@@ -4,7 +4,6 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-import faiss
 import numpy as np
 import pytest
 import tiny
@@ -22,7 +21,7 @@ from test_bank import pictures
 D = 8
 
 
-def features(n: int, seed: int, spread: float = 0.1) -> np.ndarray:
+def features(n: int, seed: int, spread: float = 0.03) -> np.ndarray:
     """Unit vectors in clusters, as the encoder's are; a hundredth are strays."""
     random = np.random.default_rng(seed)
     middles = random.standard_normal((12, D))
@@ -32,8 +31,10 @@ def features(n: int, seed: int, spread: float = 0.1) -> np.ndarray:
 
 
 @pytest.fixture
-def shards(tmp_path) -> Shards:
-    """Three shards of two pictures, and an empty one."""
+def shards(tmp_path, monkeypatch) -> Shards:
+    """Three shards of two pictures, and an empty one; of small blocks, so that there is something to skip."""
+    monkeypatch.setattr(shards_module, "ROWS_PER_CELL", 64)
+    monkeypatch.setattr(shards_module, "BLOCK", 64)
     paths = []
     for i, (n, picture) in enumerate(((3000, 0), (0, 1), (5000, 2), (1500, 2))):
         paths.append(tmp_path / f"{i}.safetensors")
@@ -43,7 +44,7 @@ def shards(tmp_path) -> Shards:
 
 @pytest.fixture
 def centroids() -> np.ndarray:
-    return features(200, 9, 0.2)
+    return features(200, 9, 0.08)
 
 
 def everything(shards: Shards) -> References:
@@ -67,7 +68,7 @@ def test_blocks_hold_every_row_within_their_angle(n, monkeypatch):
 def test_rounding_is_within_its_bound():
     a, b = features(4000, 2), features(300, 3)
     exact = a.astype(np.float64) @ b.T.astype(np.float64)
-    assert np.abs(a @ b.T - exact).max() < shards_module.ROUNDING  # seen: 1.2e-7; with 32 dimensions 1.5e-7
+    assert np.abs(a @ b.T - exact).max() < shards_module.ROUNDING  # seen: 1.8e-7
 
 
 def test_every_row_meets_its_nearest_centroid(shards, centroids):
@@ -75,10 +76,10 @@ def test_every_row_meets_its_nearest_centroid(shards, centroids):
         shard = shards[i]
         found = assign(shard, centroids)
         scores = shard.features.astype(np.float64) @ centroids.T.astype(np.float64)
-        assert np.abs(found.score - scores.max(1, initial=-1)).max(initial=0) < 1e-6  # seen: 1.3e-7
+        assert np.abs(found.score - scores.max(1, initial=-1)).max(initial=0) < 1e-6  # seen: 1.5e-7
         taken = scores[np.arange(len(scores)), found.label]
         assert np.abs(taken - scores.max(1, initial=-1)).max(initial=0) < 1e-6
-        assert found.products < max(1, 0.8 * scores.size)  # what is skipped: seen 0.41 of it is computed
+        assert found.products < max(1, 0.6 * scores.size)  # seen: 0.41 at most
 
 
 @pytest.mark.parametrize("G", [1, 50, 700])
@@ -88,7 +89,7 @@ def test_the_nearest_rows_are_those_of_brute_force(shards, centroids, G):
     best = -np.sort(-scores, axis=1)[:, :G]
     assert groups.shape == (200, G) and all(len(set(group)) == G for group in groups)
     assert np.abs(np.take_along_axis(scores, groups, 1) - best).max() < 1e-6  # seen: 1.2e-7, ties in another order
-    assert computed < 2
+    assert computed < 0.8  # seen: 0.65, of both searches together
 
 
 def test_the_blocks_alone_bound_the_nearest(shards, centroids):
@@ -117,19 +118,18 @@ def test_the_best_are_kept_however_they_come():
     assert Nearest(3, 1).reached().tolist() == [-2, -2, -2]
 
 
-def test_a_pass_is_an_iteration_of_faiss(shards, centroids):
-    ours, step = kmeans_pass(shards, centroids, Threads(2))
-    all_features = everything(shards).features
-    theirs = faiss.Kmeans(
-        D, 200, niter=1, spherical=True, seed=0, max_points_per_centroid=10**6, min_points_per_centroid=1
-    )
-    theirs.train(all_features, init_centroids=centroids)
-    scores = all_features @ centroids.T
-    used = np.bincount(scores.argmax(1), minlength=200) > 0  # faiss gives empty ones half of another's pixels
-    far = np.abs(ours - theirs.centroids).max(1)
-    assert np.sort(far[used])[: int(0.9 * used.sum())].max() < 1e-6  # seen: 9e-8; the rest were split by faiss
+def test_a_pass_moves_centroids_to_the_means(shards, centroids):
+    moved, step = kmeans_pass(shards, centroids, Threads(2))
+    whole = everything(shards).features.astype(np.float64)
+    scores = whole @ centroids.T.astype(np.float64)
+    label = scores.argmax(1)
+    used = np.unique(label)
+    expected = np.stack([whole[label == k].mean(0) for k in used])
+    expected /= np.linalg.norm(expected, axis=1, keepdims=True)
+    assert np.abs(moved[used] - expected).max() < 1e-6
     assert step.mean_score == pytest.approx(scores.max(1).mean(), abs=1e-6)
-    assert (ours[~used] == centroids[~used]).all()
+    unused = np.setdiff1d(np.arange(200), used)
+    assert len(unused) > 10 and (moved[unused] == centroids[unused]).all()
 
 
 def test_means_are_those_of_the_rows(shards, centroids):
@@ -138,7 +138,9 @@ def test_means_are_those_of_the_rows(shards, centroids):
     whole = everything(shards)
     expected = whole.features[groups].mean(1)
     expected /= np.linalg.norm(expected, axis=1, keepdims=True)
-    assert np.abs(keys - expected).max() < 1e-6 and np.abs(values - whole.values[groups].mean(1)).max() < 1e-6
+    assert (
+        np.abs(keys - expected).max() < 1e-6 and np.abs(values - whole.values[groups].mean(1)).max() < 1e-6
+    )  # seen: 1.2e-7
 
 
 def test_quality_is_that_of_the_small_bank(shards, centroids):
@@ -148,7 +150,7 @@ def test_quality_is_that_of_the_small_bank(shards, centroids):
     rows = np.sort(np.random.default_rng(3).choice(shards.total, 4096, replace=False))
     assert (shards.sample(4096, 3)[0] == everything(shards).features[rows]).all()
     large = quality(model.affinity, shards, keys, values, 3, Threads(2))
-    assert large == pytest.approx(small, abs=1e-3)  # seen: 2e-6
+    assert large == pytest.approx(small, abs=1e-5)  # seen: 0
 
 
 def test_the_same_bank_for_any_number_of_workers(shards):
@@ -174,7 +176,7 @@ def test_pictures_are_encoded_by_tiles_as_a_whole(tmp_path, monkeypatch):
     assert len(tiled.features) == len(whole.features)
     a, b = (np.concatenate([part.values, part.features], 1) for part in (tiled, whole))
     a, b = (part[np.lexsort(part[:, :6].T)] for part in (a, b))
-    assert np.abs(a - b).max() < 1e-5  # seen: 3e-7
+    assert np.abs(a - b).max() < 1e-6  # seen: 1.8e-7
 
 
 @pytest.fixture

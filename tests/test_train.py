@@ -10,6 +10,7 @@ from priorraw import train_light as stage2
 from priorraw import train_reconstruct as stage3
 from priorraw import train_search as stage1
 from priorraw.assets import load_reconstructor, save_part
+from priorraw.distributed import Part
 from priorraw.errors import InputError
 from priorraw.pictures import CameraPictures, TrainingPicture, camera_vector, load_cameras
 from priorraw.train import CHECKPOINT, TrainConfig, fit
@@ -221,7 +222,7 @@ def test_a_light_that_is_off_comes_with_the_raw_that_belongs_to_it(pictures, mon
     monkeypatch.setattr(stage3, "JPEG_SHARE", 0)
     monkeypatch.setattr(stage3, "RENDERED_SHARE", 0)
     chosen = [(p, vector, tiny.MATRIX) for p in pictures]
-    stage3._loss(model, chosen, torch.Generator().manual_seed(0), torch.device("cpu"))
+    stage3._loss(model, chosen, torch.Generator().manual_seed(0), torch.device("cpu"), Part())
     predicted, _, target, valid = seen[0]
     unclipped = (target < 0.99) & (valid == 1)
     # Seen: 5.3e-3, the worst of the 8-bit codes under the strongest gain; with the picture's own raw it is 0.2.

@@ -1,5 +1,6 @@
 """The command of training: `priorraw-edge train`, `python -m priorraw.train`, and either of them under torchrun."""
 
+import os
 import sys
 from collections.abc import Callable
 from functools import wraps
@@ -190,7 +191,8 @@ def main() -> None:
         command.main(prog_name="python -m priorraw.train", standalone_mode=False)
     except (click.ClickException, InputError) as error:
         message = error.format_message() if isinstance(error, click.ClickException) else str(error)
-        print(f"priorraw.train: {message}", file=sys.stderr)
+        if os.environ.get("RANK", "0") == "0":  # of torchrun's processes the first
+            print(f"priorraw.train: {message}", file=sys.stderr)
         sys.exit(2)
     except (click.Abort, KeyboardInterrupt):
         print("priorraw.train: stopped", file=sys.stderr)
