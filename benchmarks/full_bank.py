@@ -22,7 +22,8 @@ from priorraw_edge.bench.machine import Company, cores, describe, load_average, 
 from benchmarks.calls import main
 from benchmarks.scaling import CLI, watch
 
-ROWS = ("gemm", "ours", "sklearn", "faiss")
+ROWS = ("gemm", "ours", "scales", "sklearn", "faiss")
+SCALES = (10, 30)  # shards of the smaller runs that predict the whole
 MODULE = "benchmarks.full_bank"
 BATCH = 65_536  # of MiniBatchKMeans
 TENTH = 10
@@ -40,6 +41,26 @@ def gemm() -> dict[str, float]:
         torch.mm(a, a)
         best = max(best, 2e-9 * GEMM_SIDE**3 / (time.perf_counter() - start))
     return {"gflops": best}
+
+
+def scales(shards: Shards, K: int, G: int, seed: int) -> dict[str, Any]:
+    """Seconds of a pass over the pixels, of the search for the nearest and of the means, on parts of the shards."""
+    from priorraw.large_bank import kmeans_pass, means, nearest_rows
+
+    told: dict[str, Any] = {}
+    centroids, _, _ = shards.sample(K, seed)  # pixels as centroids: cheaper than k-means, and moved once
+    for count in SCALES:
+        part = Shards(shards.paths[:: max(1, len(shards) // count)][:count])
+        laps = [time.monotonic()]
+        centroids, _ = kmeans_pass(part, centroids, Threads())
+        laps.append(time.monotonic())
+        groups, _ = nearest_rows(part, centroids, G, Threads())
+        laps.append(time.monotonic())
+        means(part, groups, Threads())
+        laps.append(time.monotonic())
+        seconds = dict(zip(("pass", "nearest", "means"), np.diff(laps).tolist(), strict=True))
+        told[str(count)] = {"features": part.total, **seconds}
+    return told
 
 
 def sklearn(shards: Shards, K: int, G: int, seed: int) -> dict[str, float]:
@@ -158,7 +179,7 @@ def row(name: str, scratch: Path, entries: int, group: int, seed: int) -> None:
         print(json.dumps(gemm()))
         return
     shards = Shards(sorted(p for p in scratch.iterdir() if p.suffix == ".safetensors" and p.name != MARKER))
-    print(json.dumps({"sklearn": sklearn, "faiss": faiss}[name](shards, entries, group, seed)))
+    print(json.dumps({"scales": scales, "sklearn": sklearn, "faiss": faiss}[name](shards, entries, group, seed)))
 
 
 if __name__ == "__main__":

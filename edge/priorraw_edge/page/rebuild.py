@@ -54,8 +54,8 @@ def rebuild(request: Request, engine: BundleEngine, limits: Limits, progress: Pr
 def _rebuild(photo: Path, request: Request, engine: BundleEngine, limits: Limits, progress: Progress) -> dict[str, Any]:
     folder, start = request.folder, time.monotonic()
     progress("decode", 0)
-    options = {"megabytes": limits.decoder_megabytes, "pixels": limits.pixels}
-    with Spool(photo, folder, hint=request.hint, **options) as spool:
+    most, pixels = limits.decoder_megabytes, limits.pixels
+    with Spool(photo, folder, hint=request.hint, megabytes=most, pixels=pixels) as spool:
         decoded = spool.wait()
         choice = choose_camera(
             decoded.facts, sorted(engine.manifest["banks"]), engine.manifest["camera"], request.camera

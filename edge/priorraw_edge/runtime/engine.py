@@ -237,6 +237,7 @@ class BundleEngine:
         """
         entry = self._bank_entry(camera)
         self._bank = self._load_bank(str(entry["file"]))
+        self.bank_sha256 = str(self._hashes.get(str(entry["file"])))
         self.camera, self.color_matrix = camera, np.array(entry["color_matrix"], np.float64).reshape(3, 3)
 
     def use_bank(self, path: Path) -> None:

@@ -74,7 +74,7 @@ class Session:
         engine = self._engine(choice.camera)
         check_size(job, source.height, source.width)
         hint = self._given or photo.hint
-        notes = [*photo.notes, *self._notes_on_hint(photo, engine.camera), *choice.notes]
+        notes = [*photo.notes_for(engine.camera), *choice.notes]
         for note in notes:
             say(f"{job.photo}: {note}")
         stream = Stream(source, engine, job.photo.name, hint.neutral if hint else None)
@@ -109,12 +109,6 @@ class Session:
         if camera not in self._loaded:
             self._loaded[camera] = self._open(camera)
         return self._loaded[camera]
-
-    def _notes_on_hint(self, photo: Spooled, camera: str) -> list[str]:
-        notes = [photo.hint_note] if photo.hint_note else []
-        if photo.hint and not photo.hint.is_of(camera):
-            notes.append(f"these are gains of another sensor than {camera}'s: the light will be off")
-        return notes
 
 
 def _told(hint: Hint | None) -> dict[str, Any] | None:
