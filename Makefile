@@ -142,6 +142,7 @@ scaling: $(TESTABLE)
 	test -d data/cost-mixture || $(BIN)/python -m benchmarks.full_bank_data $(DATA) --out data/cost-mixture
 	$(BIN)/python -m benchmarks.full_bank --out $(BENCH)/full-bank.json
 	$(BIN)/python -m benchmarks.archive --out $(BENCH)/archive.json
+	$(BIN)/python -m benchmarks.scaling_page $(BENCH) docs/scaling.md
 
 # The four-way table of docs/cameras.md: generic models without each camera in turn; over an hour of a core.
 cameras: | $(SETS)

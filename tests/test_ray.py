@@ -34,6 +34,7 @@ def cluster():
     ray.shutdown()
 
 
+@pytest.mark.slow
 def test_a_worker_that_is_killed_loses_and_doubles_nothing(assets, tmp_path):
     from priorraw_edge.archive.ray_engine import rows
 
