@@ -1,5 +1,6 @@
 """python -m benchmarks.scaling_page: the tables of docs/scaling.md from the measurements."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from benchmarks.calls import main
 HOURS = 3600.0
 
 
-def table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+def table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
     return "\n".join("| " + " | ".join(row) + " |" for row in (head, ("---",) * len(head), *rows))
 
 
@@ -47,15 +48,17 @@ def full_bank(document: dict[str, Any]) -> str:
         lines.append(line(what, told["kmeans_seconds"], "sklearn", 1.0))
     text = [table(("what", "time", "peak RSS", "of GEMM", "others' share of the cores"), lines), ""]
     text.append(
-        f"GEMM limit, measured in the same run: {limit:.0f} GFLOP/s; all inner products once are {brute / 1000:.1f} TFLOP, "
-        f"{brute / limit:.0f} s at that limit. Of them a pass computes {ours['passes'][-1]['computed']:.1%}, the nearest "
-        f"G {ours['nearest_computed']:.1%}. *Of GEMM* counts what was computed."
+        f"GEMM limit, measured in the same run: {limit:.0f} GFLOP/s; all inner products once are "
+        f"{brute / 1000:.1f} TFLOP, {brute / limit:.0f} s at that limit. Of them a pass computes "
+        f"{ours['passes'][-1]['computed']:.1%}, the nearest G {ours['nearest_computed']:.1%}. *Of GEMM* counts what "
+        "was computed."
     )
     if "faiss" in rows:
         told = rows["faiss"]["told"]
+        faster = told["nearest_seconds"] / seconds["nearest pixels"]
+        memory = rows["ours"]["peak_rss"] / rows["faiss"]["peak_rss"]
         text.append(
-            f"Against faiss without our blocking: the nearest G {told['nearest_seconds'] / seconds['nearest pixels']:.1f} "
-            f"times as fast, in {rows['ours']['peak_rss'] / rows['faiss']['peak_rss']:.2f} of the memory."
+            f"Against faiss without our blocking: the nearest G {faster:.1f} times as fast, in {memory:.2f} of the RAM."
         )
     text.append(
         f"Assembled RAW of a sample of the pixels: {ours['bank_psnr']:.2f} dB from the bank, "
@@ -103,8 +106,8 @@ def archive(document: dict[str, Any]) -> str:
     if {"ray-1", "ray-2"} <= rows.keys():
         one, two = (rows[row]["steady_per_picture"] for row in ("ray-1", "ray-2"))
         text.append(
-            f"Ray, start-up left out: {one:.3f} s a picture with one worker, {two:.3f} s with two: {one / two:.2f} times "
-            f"the throughput (other processes took {rows['ray-1']['others_share']:.0%} and "
+            f"Ray, start-up left out: {one:.3f} s a picture with one worker, {two:.3f} s with two: "
+            f"{one / two:.2f} times the throughput (other processes took {rows['ray-1']['others_share']:.0%} and "
             f"{rows['ray-2']['others_share']:.0%} of the cores meanwhile)."
         )
     core_seconds = 2 * model["per_picture"]
