@@ -17,13 +17,11 @@ START_SECONDS = 120
 WITH_LIMITS = """
 import json, sys
 from pathlib import Path
-from priorraw.assets import shipped_assets
 from priorraw_edge.page.limits import Limits
 from priorraw_edge.page.serve import serve
 
-sample = shipped_assets() / "samples/coffee.jpg"
 limits = Limits(**json.loads(sys.argv[2]))
-serve(Path(sys.argv[1]), sample, port=0, limits=limits, announce=lambda address: print(address, flush=True))
+serve(Path(sys.argv[1]), port=0, limits=limits, announce=lambda address: print(address, flush=True))
 """
 
 

@@ -1,5 +1,7 @@
 """`priorraw-edge demo`: everything once, and a report to look at; or the local page, until it is stopped."""
 
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -61,18 +63,23 @@ def command(
 
 
 def _serve(bundle: Path | None, assets: Path | None, host: str | None, port: int | None, open_browser: bool) -> None:
-    from priorraw.assets import shipped_assets
-
-    from priorraw_edge.page.bundle_cache import cached_bundle
     from priorraw_edge.page.serve import DEFAULT_PORT, serve
 
     if bundle and assets:
         raise click.UsageError("--bundle and --assets exclude each other; give one")
     serve(
-        bundle or cached_bundle(assets),
-        shipped_assets() / "samples" / "coffee.jpg",
+        bundle or _kept_bundle(assets),
         host=host or "127.0.0.1",
         port=DEFAULT_PORT if port is None else port,
         open_browser=open_browser,
         announce=lambda address: click.echo(f"{address} is ready; Ctrl-C stops it"),
     )
+
+
+def _kept_bundle(assets: Path | None) -> Path:
+    """Of a process of its own, so that what exports stays out of the server's memory."""
+    call = [sys.executable, "-P", "-m", "priorraw_edge.page.bundle_cache", *([str(assets)] if assets else [])]
+    made = subprocess.run(call, stdout=subprocess.PIPE, text=True, check=False)
+    if made.returncode:
+        sys.exit(made.returncode)
+    return Path(made.stdout.strip())

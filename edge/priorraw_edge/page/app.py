@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -33,7 +34,6 @@ def make_app(
     bundle: Path,
     folder: Path,
     limits: Limits,
-    sample: Path,
     ready: Callable[[], None],
     failed: Callable[[InputError], None],
 ) -> FastAPI:
@@ -42,7 +42,6 @@ def make_app(
     Args:
         bundle: the xnnpack bundle that rebuilds.
         folder: an empty folder for photographs and results.
-        sample: the photograph that is offered to those who have none.
         ready: called once the first photograph may come.
         failed: called if that never happens.
     """
@@ -61,7 +60,7 @@ def make_app(
 
     app = FastAPI(title="PriorRAW Edge", openapi_url=None, docs_url=None, redoc_url=None, lifespan=lifespan)
     _say_errors(app)
-    _serve_static(app, sample)
+    _serve_static(app)
 
     @app.get("/api/status")
     async def status() -> dict[str, Any]:
@@ -160,8 +159,8 @@ async def _receive(request: Request, job: Job, size: int) -> None:
         raise HTTPException(400, "the upload is shorter than it says")
 
 
-def _serve_static(app: FastAPI, sample: Path) -> None:
-    """Files of fixed names, read now."""
+def _serve_static(app: FastAPI) -> None:
+    """Files of fixed names, read now; among them the shipped photograph, for those who have none."""
 
     def offer(route: str, content: bytes, media: str) -> None:
         @app.get(route, include_in_schema=False)
@@ -170,7 +169,7 @@ def _serve_static(app: FastAPI, sample: Path) -> None:
 
     for path in STATIC.iterdir():
         offer("/" if path.name == "index.html" else f"/{path.name}", path.read_bytes(), TYPES[path.suffix])
-    offer("/sample.jpg", sample.read_bytes(), "image/jpeg")
+    offer("/sample.jpg", (files("prior_assets") / "samples" / "coffee.jpg").read_bytes(), "image/jpeg")
 
 
 def _say_errors(app: FastAPI) -> None:

@@ -1,9 +1,13 @@
-"""The bundle that the page runs: exported once for this version, model and machine, then kept in the user's cache."""
+"""The bundle that the page runs: exported once for this version and model, then kept in the user's cache.
+
+python -m priorraw_edge.page.bundle_cache [ASSETS]    prints where it lies
+"""
 
 import hashlib
 import json
 import os
 import shutil
+import sys
 import tempfile
 from importlib.metadata import version
 from pathlib import Path
@@ -70,3 +74,14 @@ def cache_folder() -> Path:
     """Where bundles are kept: below $XDG_CACHE_HOME, or ~/.cache."""
     base = os.environ.get("XDG_CACHE_HOME")
     return (Path(base) if base else Path.home() / ".cache") / "priorraw-edge" / "bundles"
+
+
+if __name__ == "__main__":
+    from priorraw_edge.quiet import quiet_libraries
+
+    try:
+        with quiet_libraries():
+            print(cached_bundle(Path(sys.argv[1]) if sys.argv[1:] else None))
+    except InputError as error:
+        print(f"priorraw-edge: {error}", file=sys.stderr)
+        sys.exit(2)

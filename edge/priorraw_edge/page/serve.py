@@ -19,7 +19,6 @@ CONNECTIONS = 512  # open at once; more are told to come back
 
 def serve(
     bundle: Path,
-    sample: Path,
     *,
     host: str = "127.0.0.1",
     port: int = DEFAULT_PORT,
@@ -31,7 +30,6 @@ def serve(
 
     Args:
         bundle: an xnnpack bundle.
-        sample: the photograph that is offered to those who have none.
         host: loopback; another address of this machine only if the user asks for it.
         port: 0 takes a free one.
         announce: is told the address once photographs may come.
@@ -60,7 +58,7 @@ def serve(
 
     with tempfile.TemporaryDirectory(prefix="priorraw-page-") as folder:
         failures: list[InputError] = []
-        app = Guard(make_app(bundle, Path(folder), limits or Limits(), sample, ready, failures.append), host, port)
+        app = Guard(make_app(bundle, Path(folder), limits or Limits(), ready, failures.append), host, port)
         config = uvicorn.Config(
             app,
             log_level="critical",
