@@ -80,6 +80,10 @@ def test_a_shown_command_parses(page, line):
     words = words_of(line)
     if words[0] == "priorraw-edge":
         parse(words[1:])
+    elif words[0] == "torchrun":  # the same command in several processes
+        module = words.index("-m") + 1
+        assert words[module] == "priorraw.train"
+        parse(["train", *words[module + 1 :]])
     elif words[0] == "make":
         asked = [word for word in words[1:] if "=" not in word and not word.startswith("-")]
         assert set(asked) <= TARGETS, asked
