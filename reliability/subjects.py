@@ -50,7 +50,7 @@ def make_inputs(folder: Path) -> Inputs:
     assets = tiny.assets(folder / "assets")
     (folder / "photos").mkdir()
     picture = np.asarray(coffee()[:300, :400])
-    for name, crop in (("a", picture), ("b", picture[:200, 100:]), ("c", picture[60:, :330])):
+    for name, crop in (("a", picture), ("b", picture[:120, 200:])):
         Image.fromarray(crop).save(folder / "photos" / f"{name}.jpg", quality=95)
     return Inputs(
         pack=folder / "dataset.npz",
@@ -120,7 +120,7 @@ def _reconstruct(hint: str) -> Callable[[Inputs, Path], list[object]]:
 MODEL = ("shared/encoder.safetensors", "shared/reconstructor.safetensors")
 CAMERA = tuple(f"olympus-e-pl6/{name}" for name in ("bank.safetensors", "asset.json"))
 BANK = ("bank.safetensors", *(f"assets/{name}" for name in MODEL + CAMERA))
-RAW = tuple(f"raw/{name}.dng" for name in "abc") + tuple(f"trust/{name}.png" for name in "abc")
+RAW = tuple(f"raw/{name}.dng" for name in "ab") + tuple(f"trust/{name}.png" for name in "ab")
 SUBJECTS = {
     subject.name: subject
     for subject in (

@@ -9,6 +9,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from priorraw_edge.runtime.manifest import sealed
 
 BUILT = Path(__file__).parent.parent / "build" / "native"
 HERE = BUILT / platform.machine()
@@ -79,7 +80,7 @@ def replace(folder: Path, name: str, data: bytes, *, listed: bool = True) -> Non
     if listed:
         manifest = read_manifest(folder)
         manifest["files"][name], manifest["bytes"][name] = hashlib.sha256(data).hexdigest(), len(data)
-        replace(folder, "bundle.json", json.dumps(manifest).encode(), listed=False)
+        replace(folder, "bundle.json", sealed(manifest), listed=False)
 
 
 def read_manifest(folder: Path) -> dict:
@@ -87,7 +88,7 @@ def read_manifest(folder: Path) -> dict:
 
 
 def change_manifest(folder: Path, **values: object) -> None:
-    replace(folder, "bundle.json", json.dumps(read_manifest(folder) | values).encode(), listed=False)
+    replace(folder, "bundle.json", sealed(read_manifest(folder) | values), listed=False)
 
 
 def flipped(data: bytes, at: float) -> bytes:

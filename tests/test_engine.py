@@ -1,7 +1,6 @@
 """Engines: PyTorch in tiles against the model on the whole picture; an ExecuTorch bundle against PyTorch."""
 
 import hashlib
-import json
 
 import numpy as np
 import pytest
@@ -13,8 +12,10 @@ from priorraw.bank import Bank
 from priorraw.bank_info import BankInfo
 from priorraw.cameras import color_matrix
 from priorraw.errors import InputError
+from priorraw.files import read_json
 from priorraw.model import ModelConfig, PriorRAW, hint_scene, scene_transform
 from priorraw_edge.runtime.engine import BundleEngine, EagerEngine, open_engine, to_nchw
+from priorraw_edge.runtime.manifest import write_manifest
 from priorraw_edge.runtime.reconstruct import reconstruct
 from safetensors.numpy import save_file
 from torch import nn
@@ -126,7 +127,7 @@ def bundle(programs, tmp_path):
 
     files = {p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in folder.iterdir()}
     manifest = {
-        "format": 3,
+        "format": 4,
         "target": "xnnpack",
         "runs": "executorch",
         "camera": "sony-imx135",
@@ -140,14 +141,14 @@ def bundle(programs, tmp_path):
         },
         "banks": {"sony-imx135": ENTRY},
         "files": files,
+        "bytes": {name: (folder / name).stat().st_size for name in files},
     }
-    (folder / "bundle.json").write_text(json.dumps(manifest))
+    write_manifest(folder, manifest)
     return folder
 
 
 def change(bundle, **values) -> None:
-    manifest = json.loads((bundle / "bundle.json").read_text())
-    (bundle / "bundle.json").write_text(json.dumps(manifest | values))
+    write_manifest(bundle, read_json(bundle / "bundle.json") | values)
 
 
 def test_a_bundle_computes_what_pytorch_computes(bundle):
@@ -201,14 +202,15 @@ def test_an_altered_or_missing_file_is_refused(bundle, name):
     with pytest.raises(InputError, match=f"{name}: differs from the sha256"):
         BundleEngine(bundle)
     (bundle / name).unlink()
-    with pytest.raises(InputError, match=f"{name}: not readable"):
+    with pytest.raises(InputError, match=f"{name}: missing"):
         BundleEngine(bundle)
 
 
 def test_a_program_that_is_none_is_refused_though_its_hash_is_right(bundle):
     (bundle / "tile.pte").write_bytes(b"no program" * 20)
-    files = json.loads((bundle / "bundle.json").read_text())["files"]
-    change(bundle, files=files | {"tile.pte": hashlib.sha256(b"no program" * 20).hexdigest()})
+    manifest = read_json(bundle / "bundle.json")
+    hashes = manifest["files"] | {"tile.pte": hashlib.sha256(b"no program" * 20).hexdigest()}
+    change(bundle, files=hashes, bytes=manifest["bytes"] | {"tile.pte": 200})
     with pytest.raises(InputError, match=r"tile\.pte: ExecuTorch does not load it"):
         BundleEngine(bundle)
 

@@ -31,8 +31,7 @@ def test_a_flipped_bit_is_refused(spoilt, photo, tmp_path, name, at):
     replace(spoilt, name, flipped((spoilt / name).read_bytes(), at), listed=False)
     line = f"{spoilt / name}: differs from the sha256 in bundle.json; export the bundle again"
     assert refused("--self-test", spoilt) == line
-    if name != GOLDEN:  # which a reconstruction does not read
-        assert refused(spoilt, photo, "-o", tmp_path / "out.tif") == line
+    assert refused(spoilt, photo, "-o", tmp_path / "out.tif") == line
     assert not (tmp_path / "out.tif").exists()
 
 
@@ -49,27 +48,19 @@ def test_a_file_cut_short_lengthened_or_missing_is_refused(spoilt, name):
     assert f"{name}: no file" in refused("--self-test", spoilt)
 
 
-def test_any_flipped_bit_of_the_manifest_is_refused_or_harmless(spoilt, photo, tmp_path):
-    """bundle.json has no hash of its own. Every file it leads to has, and nothing else of it may change the result."""
+def test_any_flipped_bit_of_the_manifest_is_refused(spoilt):
     text = (spoilt / "bundle.json").read_bytes()
-    out, seen = tmp_path / "out.f32", set()
-    assert native(spoilt, photo, "-o", out)[0] == 0
-    right = out.read_bytes()
+    assert native("--self-test", spoilt)[0] == 0
     for at in np.linspace(0, 1, 60):
-        out.unlink(missing_ok=True)
         replace(spoilt, "bundle.json", flipped(text, at), listed=False)
-        code, _, err = native(spoilt, photo, "-o", out)
-        assert (code, err.count("\n")) in ((0, 0), (2, 1)), err
-        assert not out.exists() if code else out.read_bytes() == right
-        seen.add(code)
-    assert seen == {0, 2}
+        assert "bundle.json" in refused("--self-test", spoilt)
 
 
 @pytest.mark.parametrize(
     ("values", "line"),
     [
-        ({"format": 1}, "format 1, this program reads 3; export the bundle again"),
-        ({"format": "3"}, 'format "3", this program reads 3'),
+        ({"format": 1}, "format 1, this program reads 4; export the bundle again"),
+        ({"format": "4"}, 'format "4", this program reads 4'),
         ({"target": "coreml"}, 'target "coreml" does not run here; export --target xnnpack'),
         ({"precision": "fp16"}, "does not fit (precision fp16)"),
         ({"tile": 120.5}, "does not fit (tile is 120.5)"),

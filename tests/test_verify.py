@@ -9,11 +9,12 @@ import pytest
 import torch
 from priorraw.assets import load_assets
 from priorraw.errors import InputError
-from priorraw.files import read_json, sha256, write_json
+from priorraw.files import read_json, sha256
 from priorraw_edge.export.bundle import export_bundle
 from priorraw_edge.export.calibration import recipes_for
 from priorraw_edge.export.programs import bank_tensors, run_eager, trace
 from priorraw_edge.export.targets import TARGETS
+from priorraw_edge.runtime.manifest import write_manifest
 from priorraw_edge.verify.bisect import first_bad_prefix
 from priorraw_edge.verify.cases import Case, photograph_case
 from priorraw_edge.verify.flatbuffer import structure_faults
@@ -80,7 +81,7 @@ def rehash(folder: Path) -> None:
     manifest = read_json(folder / "bundle.json")
     manifest["files"] = {name: sha256(folder / name) for name in manifest["files"]}
     manifest["bytes"] = {name: (folder / name).stat().st_size for name in manifest["files"]}
-    write_json(folder / "bundle.json", manifest)
+    write_manifest(folder, manifest)
 
 
 def test_every_stage_passes_on_photographs_and_edge_tiles(bundle, assets):
@@ -194,7 +195,7 @@ def test_other_weights_are_refused_and_another_bank_is_noted(bundle, assets, tmp
     report = verify_bundle(bundle, nothing, other)
     assert report.passed and f"the bank of {CAMERAS[0]} is not the assets'" in report.notes[0]
     manifest = read_json(bundle / "bundle.json")
-    write_json(bundle / "bundle.json", manifest | {"encoder_sha256": "0" * 64})
+    write_manifest(bundle, manifest | {"encoder_sha256": "0" * 64})
     with pytest.raises(InputError, match="encoder_sha256 differ"):
         verify_bundle(bundle, nothing, assets)
 
@@ -202,14 +203,14 @@ def test_other_weights_are_refused_and_another_bank_is_noted(bundle, assets, tmp
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"format": 7}, "format 7, this version reads 3"),
+        ({"format": 7}, "format 7, this version reads 4"),
         ({"files": {"../../etc/passwd": "00"}}, "outside the bundle"),
         ({"files": {}}, "lists no sha256 of scene"),
         ({"target": "tpu"}, "target 'tpu' is unknown"),
     ],
 )
 def test_a_wrong_manifest_is_refused(bundle, assets, change, words):
-    write_json(bundle / "bundle.json", read_json(bundle / "bundle.json") | change)
+    write_manifest(bundle, read_json(bundle / "bundle.json") | change)
     with pytest.raises(InputError, match=words):
         verify_bundle(bundle, nothing, assets)
 

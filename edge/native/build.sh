@@ -16,10 +16,10 @@ esac
 packages=(cmake make nlohmann-json3-dev)
 toolchain=()
 if [ "$arch" = "$(uname -m)" ]; then
-    packages+=(g++ libmd-dev libpng-dev zlib1g-dev)
+    packages+=(g++ libpng-dev libsodium-dev zlib1g-dev)
 elif [ "$arch" = aarch64 ]; then
     # Never qemu -L /usr/aarch64-linux-gnu beside libc6:arm64: two C libraries mixed hang in pthread_create.
-    packages+=(g++-aarch64-linux-gnu qemu-user-static libstdc++6:arm64 libmd-dev:arm64 libpng-dev:arm64 zlib1g-dev:arm64)
+    packages+=(g++-aarch64-linux-gnu qemu-user-static libstdc++6:arm64 libpng-dev:arm64 libsodium-dev:arm64 zlib1g-dev:arm64)
     toolchain=("-DCMAKE_TOOLCHAIN_FILE=$here/cmake/aarch64.cmake")
 else
     echo "build.sh: no cross compiler from $(uname -m) to $arch; build on such a machine" >&2

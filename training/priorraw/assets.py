@@ -22,7 +22,7 @@ from torch import Tensor
 
 from priorraw.bank import Bank
 from priorraw.cameras import unknown_camera
-from priorraw.errors import InputError
+from priorraw.errors import InputError, reason
 from priorraw.files import atomic_file, read_json, sha256, write_json
 from priorraw.model import ModelConfig, PriorRAW
 from priorraw.pictures import thumbnail_of, to_tensor
@@ -103,10 +103,17 @@ def load_assets(camera: str, folder: Path | None = None) -> Prior:
     if bank.info.encoder_sha256 != hashes[ENCODER]:
         raise InputError(f"{folder / bank_name}: built with another encoder; build it again")
     model = load_model([folder / ENCODER, folder / RECONSTRUCTOR])
-    measured = asset.get("measured", {}).get("test", {}).get(camera, {}).get("reconstructed", {})
     return Prior(
-        model, bank, camera, hashes[ENCODER], hashes[RECONSTRUCTOR], hashes[bank_name], psnr=measured.get("psnr")
+        model, bank, camera, hashes[ENCODER], hashes[RECONSTRUCTOR], hashes[bank_name], psnr=_psnr(asset, camera)
     )
+
+
+def _psnr(asset: dict[str, Any], camera: str) -> float | None:
+    """What asset.json says the camera's test split reaches, dB; None where it says nothing."""
+    value: Any = asset
+    for key in ("measured", "test", camera, "reconstructed", "psnr"):
+        value = value.get(key) if isinstance(value, dict) else None
+    return float(value) if isinstance(value, int | float) else None
 
 
 def check_file(folder: Path, name: str, files: dict[str, Any]) -> None:
@@ -163,14 +170,14 @@ def _read_part(path: Path, config: dict[str, Any]) -> tuple[dict[str, Any], dict
     except FileNotFoundError:
         raise InputError(f"{path}: not found; train it first") from None
     except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
-        raise InputError(f"{path}: not a model part ({error}); restore or train it again") from None
+        raise InputError(f"{path}: not a model part ({reason(error)}); restore or train it again") from None
 
 
 def _build(config: dict[str, Any], path: Path) -> PriorRAW:
     try:
         return PriorRAW(ModelConfig.from_json(config))
     except (TypeError, ValueError) as error:
-        raise InputError(f"{path}: not a model part ({error}); restore or train it again") from None
+        raise InputError(f"{path}: not a model part ({reason(error)}); restore or train it again") from None
 
 
 def load_model(paths: list[Path]) -> PriorRAW:

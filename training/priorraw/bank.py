@@ -18,7 +18,7 @@ from safetensors.numpy import save_file
 from torch import Tensor
 
 from priorraw.bank_info import BankInfo
-from priorraw.errors import InputError
+from priorraw.errors import InputError, reason
 from priorraw.files import atomic_file
 from priorraw.model import PriorRAW
 from priorraw.pictures import TrainingPicture
@@ -66,7 +66,7 @@ class Bank:
         except FileNotFoundError:
             raise InputError(f"{path}: not found; build one with priorraw-edge bank build") from None
         except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
-            raise InputError(f"{path}: not a prior bank ({error}); build it again") from None
+            raise InputError(f"{path}: not a prior bank ({reason(error)}); build it again") from None
         if keys.shape != (info.K, info.d) or raw.shape != (info.K, 3) or srgb.shape != (info.K, 3):
             raise InputError(f"{path}: shapes {keys.shape}, {raw.shape}, {srgb.shape} contradict its metadata")
         if not all(a.dtype == np.float32 and np.isfinite(a).all() for a in (keys, raw, srgb)):

@@ -15,7 +15,7 @@ import numpy as np
 
 from priorraw import isp
 from priorraw.align import Alignment, align, covered, resample
-from priorraw.errors import InputError
+from priorraw.errors import InputError, reason
 from priorraw.metrics import psnr
 from priorraw.raw_io import CameraFile
 
@@ -124,7 +124,7 @@ def decode_jpeg(path: Path, data: bytes) -> np.ndarray:
                 raise InputError(f"{path}: is not in sRGB and carries no profile; set the camera to sRGB")
             return np.asarray(image)
     except (OSError, ValueError, SyntaxError, ImageCms.PyCMSError) as error:
-        raise InputError(f"{path}: holds no JPEG that can be read ({error}); leave it out") from None
+        raise InputError(f"{path}: holds no JPEG that can be read ({reason(error)}); leave it out") from None
 
 
 def _check(path: Path, jpeg_path: Path, found: Alignment) -> None:

@@ -48,13 +48,18 @@ def color_matrix(camera: str) -> np.ndarray:
     return np.array(COLOR_MATRICES[camera], np.float64).reshape(3, 3) / 10_000
 
 
+MOST_NAMED = 12  # cameras in one line
+
+
 def unknown_camera(camera: str, known) -> str:
     """The line that a user sees for a camera name that is not in `known`."""
     from difflib import get_close_matches
 
-    near = get_close_matches(camera, list(known), n=1)
+    camera, names = str(camera)[:60], sorted(str(name)[:60] for name in known)
+    near = get_close_matches(camera, names, n=1)
     hint = f"did you mean {near[0]}? " if near else ""
-    return f"camera {camera!r} is unknown; {hint}known: {', '.join(sorted(known))}"
+    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+    return f"camera {camera!r} is unknown; {hint}known: {', '.join(names[:MOST_NAMED])}{more}"
 
 
 def parse_color_matrix(text: str) -> np.ndarray:

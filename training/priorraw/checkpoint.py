@@ -13,7 +13,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from priorraw.errors import InputError
+from priorraw.errors import InputError, reason
 from priorraw.files import atomic_file
 
 
@@ -58,17 +58,33 @@ def load_checkpoint(
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a dict)
         made_with, step = json.loads(metadata["config"]), int(metadata["step"])
     except (SafetensorError, OSError, KeyError, ValueError) as error:
-        raise InputError(f"{path}: not a readable checkpoint ({error}); delete it to start anew") from None
+        raise InputError(f"{path}: not a readable checkpoint ({reason(error)}); delete it to start anew") from None
     if made_with != config:
         raise InputError(f"{path}: made with other settings; give the same ones or another --out")
+    groups = optimizer.state_dict()["param_groups"]
+    if step < 1 or {k: (v.shape, v.dtype) for k, v in tensors.items()} != _expected(model, optimizer):
+        raise InputError(f"{path}: holds other tensors than this run has; delete it to start anew")
+    if not all(bool(torch.isfinite(value).all()) for value in tensors.values()):
+        raise InputError(f"{path}: holds numbers that are not finite; delete it to start anew")
     model.load_state_dict(_under("model.", tensors))
     average.update(_under("average.", tensors))
     state: dict[int, dict[str, Tensor]] = {}
     for key, value in _under("adam.", tensors).items():
         index, name = key.split(".", 1)
         state.setdefault(int(index), {})[name] = value
-    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+    optimizer.load_state_dict({"state": state, "param_groups": groups})
     return step
+
+
+def _expected(model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, tuple[torch.Size, torch.dtype]]:
+    """Shapes and types of what `save_checkpoint` writes after a step, by name."""
+    weights = {k: (v.shape, v.dtype) for k, v in model.state_dict().items()}
+    expected = {f"{part}.{k}": value for part in ("model", "average") for k, value in weights.items()}
+    parameters = [p for group in optimizer.param_groups for p in group["params"]]
+    for i, parameter in enumerate(parameters):
+        expected |= {f"adam.{i}.{k}": (parameter.shape, parameter.dtype) for k in ("exp_avg", "exp_avg_sq")}
+        expected[f"adam.{i}.step"] = (torch.Size(), torch.float32)
+    return expected
 
 
 def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -167,7 +167,7 @@ def _numbers(value: object, shape: tuple[int, ...], what: str) -> np.ndarray:
     """`value` as a finite float64 array of `shape`, else InputError."""
     try:
         array = np.array(value, np.float64)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         array = np.empty(0)
     if array.shape != shape or not np.isfinite(array).all():
         raise InputError(f"{what} is not {'x'.join(map(str, shape))} finite numbers; make the dataset again")

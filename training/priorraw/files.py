@@ -9,6 +9,7 @@ import errno
 import fcntl
 import hashlib
 import json
+import math
 import os
 import re
 import shutil
@@ -21,6 +22,7 @@ from typing import Any
 from priorraw.errors import InputError
 
 UNFINISHED = re.compile(r"\..+\.[a-z0-9_]{8}\.unfinished")
+LARGEST_JSON = 64 << 20  # bytes
 _swept: set[Path] = set()  # folders that this process has cleared of what others left
 
 
@@ -182,14 +184,51 @@ def read_json(path: Path) -> dict[str, Any]:
     """Read a JSON object.
 
     Raises:
-        InputError: the file is missing or is not a JSON object.
+        InputError: the file is missing, no regular file, larger than `LARGEST_JSON`, or no sound JSON object.
     """
     try:
-        value = json.loads(path.read_text())
+        if path.exists() and not path.is_file():
+            raise InputError(f"{path}: not readable as JSON (is no file); make it again")
+        if path.stat().st_size > LARGEST_JSON:
+            raise InputError(f"{path}: not readable as JSON (larger than {LARGEST_JSON >> 20} MB); make it again")
+        text = path.read_bytes()
     except FileNotFoundError:
         raise InputError(f"{path}: not found") from None
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: not readable as JSON ({error}); make it again") from None
+    except OSError as error:
+        raise InputError(f"{path}: not readable as JSON ({error.strerror}); make it again") from None
+    return parse_json(path, text)
+
+
+def parse_json(path: Path, text: bytes) -> dict[str, Any]:
+    """The JSON object in the bytes of `path`.
+
+    Raises:
+        InputError: there is none; a name stands twice; a number is NaN or infinite; nested without end.
+    """
+    try:
+        value = json.loads(text, object_pairs_hook=_no_name_twice, parse_constant=_no_number, parse_float=_finite)
+    except (ValueError, RecursionError) as error:
+        reason = " ".join(str(error).split())[:120]
+        raise InputError(f"{path}: not readable as JSON ({reason}); make it again") from None
     if not isinstance(value, dict):
         raise InputError(f"{path}: holds no JSON object; make it again")
     return value
+
+
+def _no_name_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    value = dict(pairs)
+    if len(value) != len(pairs):
+        twice = next(name for i, (name, _) in enumerate(pairs) if name in dict(pairs[:i]))
+        raise ValueError(f"{twice[:40]!r} stands twice")
+    return value
+
+
+def _no_number(text: str) -> float:
+    raise ValueError(f"{text} is no number")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text[:40]} is too large a number")
+    return number

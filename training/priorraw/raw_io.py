@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from priorraw import cameras, isp
-from priorraw.errors import InputError
+from priorraw.errors import InputError, reason
 
 # What a folder of camera files is searched for. A file that is named itself may end as it likes.
 EXTENSIONS = frozenset(
@@ -135,7 +135,7 @@ def _tags(path: Path) -> dict[int, Any]:
                 for offset, count in zip(page.dataoffsets, page.databytecounts, strict=False)
             ]
     except (tifffile.TiffFileError, struct.error, ValueError, IndexError, KeyError, TypeError) as error:
-        raise InputError(f"{path}: is damaged or no camera file ({error}); leave it out") from None
+        raise InputError(f"{path}: is damaged or no camera file ({reason(error)}); leave it out") from None
     if at == 0 and max(ends, default=0) > len(data):
         raise InputError(f"{path}: is cut short ({len(data)} of at least {max(ends)} bytes); copy it again")
     return tags

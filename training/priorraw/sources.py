@@ -1,7 +1,9 @@
 """Where pairs come from: packs (.npz), folders of 16-bit linear PNG, camera files; each walks its scenes."""
 
 import csv
-import json
+import math
+import struct
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -13,10 +15,30 @@ import numpy as np
 
 from priorraw.camera_jpeg import rendered_by_camera
 from priorraw.dataset import read_png
-from priorraw.errors import InputError
-from priorraw.files import visible
+from priorraw.errors import InputError, reason
+from priorraw.files import read_json, visible
 from priorraw.isp import normalise_levels
 from priorraw.raw_io import EXTENSIONS, read_camera_file
+
+RAW = "raw.npy"  # the member of a pack that is streamed
+LARGEST_LIST = 1 << 28  # bytes of its other members
+MAX_PIXELS = 200_000_000  # of a scene
+# What zipfile and NumPy raise on damaged packs; a header of an array is read as Python's tokens.
+PACK_ERRORS = (
+    zipfile.BadZipFile,
+    zlib.error,
+    struct.error,
+    tokenize.TokenError,
+    EOFError,
+    OSError,
+    ValueError,
+    TypeError,
+    KeyError,
+    SyntaxError,
+    OverflowError,
+    NotImplementedError,
+    RuntimeError,
+)
 
 
 @dataclass(frozen=True)
@@ -128,28 +150,37 @@ def _pack(path: Path, black: float, white: float) -> Source:
     """A pack: raw uint16 (N, H, W, 3), illuminant (N, 3), name (N,). Pixels are streamed."""
     try:
         with zipfile.ZipFile(path) as archive:
+            members = archive.infolist()
+            if len({member.filename for member in members}) != len(members):
+                raise InputError(f"{path}: holds two arrays of one name; fetch the pack again")
+            if any(member.file_size > LARGEST_LIST for member in members if member.filename != RAW):
+                raise InputError(f"{path}: holds a list of over {LARGEST_LIST >> 20} MB; fetch the pack again")
             if archive.testzip() is not None:
                 raise InputError(f"{path}: is damaged (checksum); fetch the pack again")
         with np.load(path, allow_pickle=False) as pack:
             missing = {"raw", "illuminant", "name"} - set(pack.files)
             if missing:
                 raise InputError(f"{path}: lacks {', '.join(sorted(missing))}; a pack has raw, illuminant, name")
-            lights, names = pack["illuminant"], pack["name"]
+            lights, names = (np.asarray(pack[name]) for name in ("illuminant", "name"))
         with _raw_member(path) as (_, shape):
             N = shape[0]
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError) as error:
-        raise InputError(f"{path}: cannot be read as a pack ({error}); fetch the pack again") from None
+    except PACK_ERRORS as error:
+        raise InputError(f"{path}: cannot be read as a pack ({reason(error)}); fetch the pack again") from None
     if lights.shape != (N, 3) or lights.dtype.kind not in "fiu":
         raise InputError(f"{path}: illuminant is {lights.dtype} {lights.shape}, not numbers ({N}, 3)")
     if names.shape != (N,) or names.dtype.kind not in "US":
         raise InputError(f"{path}: name is {names.dtype} {names.shape}, not strings ({N},)")
     if N == 0:
         raise InputError(f"{path}: holds no scenes")
+    try:
+        named = names.astype(str).tolist()
+    except UnicodeDecodeError:
+        raise InputError(f"{path}: name holds bytes that are no text; fetch the pack again") from None
 
     def scenes() -> Iterator[Scene | InputError]:
         with _raw_member(path) as (file, shape):
             size = int(np.prod(shape[1:])) * 2
-            for name, light in zip(names.astype(str).tolist(), lights, strict=True):
+            for name, light in zip(named, lights, strict=True):
                 counts = np.frombuffer(file.read(size), "<u2").reshape(shape[1:])
                 raw = normalise_levels(counts, black, white)
                 yield _checked(Scene(name, raw, light.astype(np.float64), path.name, black, white), path)
@@ -165,13 +196,17 @@ class _raw_member:  # noqa: N801  a context manager, used like a function
 
     def __enter__(self) -> tuple[IO[bytes], tuple[int, ...]]:
         self.archive = zipfile.ZipFile(self.path)
-        self.file = self.archive.open("raw.npy")
+        self.file = self.archive.open(RAW)
         version = np.lib.format.read_magic(self.file)
         header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
         shape, fortran, dtype = header(self.file)
         if len(shape) != 4 or shape[3] != 3 or dtype != np.dtype("<u2") or fortran:
             self.__exit__()
-            raise InputError(f"{self.path}: raw is {dtype} {shape}, not uint16 (N, H, W, 3)")
+            raise InputError(f"{self.path}: raw is {dtype} {str(shape)[:60]}, not uint16 (N, H, W, 3)")
+        held = self.archive.getinfo(RAW).file_size - self.file.tell()
+        if min(shape) < 0 or held != 2 * math.prod(shape) or shape[1] * shape[2] > MAX_PIXELS:
+            self.__exit__()
+            raise InputError(f"{self.path}: raw has {held} bytes for {str(shape)[:60]}; fetch the pack again")
         return self.file, shape
 
     def __exit__(self, *_: object) -> None:
@@ -216,7 +251,7 @@ def _csv_lights(folder: Path) -> dict[str, list[float]]:
                         raise InputError(f"{path}: gives {row['image']} a second, other illuminant")
         except (KeyError, TypeError, ValueError, csv.Error) as error:
             raise InputError(
-                f"{path}: not usable ({error}); columns image, mean_r, mean_g, mean_b are needed"
+                f"{path}: not usable ({reason(error)}); columns image, mean_r, mean_g, mean_b are needed"
             ) from None
     return lights
 
@@ -226,8 +261,8 @@ def _light_of(path: Path, rows: dict[str, list[float]]) -> np.ndarray:
     beside = path.with_suffix(".json")
     if beside.exists():
         try:
-            light = np.array(json.loads(beside.read_text())["illuminant_color_raw"], np.float64)
-        except (OSError, KeyError, TypeError, ValueError):
+            light = np.array(read_json(beside)["illuminant_color_raw"], np.float64)
+        except (InputError, KeyError, TypeError, ValueError, OverflowError):
             raise InputError(f'{beside}: needs {{"illuminant_color_raw": [r, g, b]}}') from None
         return light
     # Longest first: an exact name wins over its own ending.
@@ -244,7 +279,7 @@ def _checked(scene: Scene, path: Path) -> Scene | InputError:
         return InputError(f"{what}: the name cannot be a file's name; rename the scene")
     light = scene.illuminant
     if light.shape != (3,) or not np.isfinite(light).all() or (light <= 0).any():
-        return InputError(f"{what}: illuminant {light.tolist()} is not three numbers above zero")
+        return InputError(f"{what}: illuminant {str(light.tolist())[:80]} is not three numbers above zero")
     if min(scene.raw.shape[:2]) < 1 or not scene.raw.any():
         return InputError(f"{what}: holds no pixel above the black level")
     return scene

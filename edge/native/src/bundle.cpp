@@ -1,8 +1,11 @@
 #include "bundle.h"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
+#include <string_view>
 
 #include "error.h"
+#include "signature.h"
 #include "tiles.h"
 
 namespace priorraw {
@@ -10,7 +13,7 @@ namespace {
 namespace fs = std::filesystem;
 using Json = nlohmann::json;
 
-constexpr int FORMAT = 3;
+constexpr int FORMAT = 4;
 constexpr std::uintmax_t LARGEST_MANIFEST = 16 << 20;
 constexpr int LARGEST_TILE = 4096;
 const std::string CURE = "export the bundle again";
@@ -61,19 +64,33 @@ bool stays_inside(const fs::path& folder, const std::string& name) {
     return !error && !to.empty() && *to.begin() != "..";
 }
 
+/// Whether bundle.json is as it was written: it has the SHA-256 of itself with 64 zeros in the place of that hash.
+bool is_sealed(Bytes text) {
+    constexpr std::string_view SEAL = "\"manifest_sha256\": \"";
+    const auto found = std::ranges::search(text, SEAL).end();
+    if (text.end() - found < 64) return false;
+    const std::string hash(found, found + 64);
+    std::fill(found, found + 64, '0');
+    return sha256(text) == hash;
+}
+
 }  // namespace
 
-Bundle::Bundle(fs::path folder) : folder_(std::move(folder)) {
+Bundle::Bundle(fs::path folder, const fs::path& public_key) : folder_(std::move(folder)) {
     const fs::path path = folder_ / "bundle.json";
     if (!fs::is_regular_file(path)) {
         throw InputError(folder_.string() + ": no bundle (holds no bundle.json); make one with: priorraw-edge export");
     }
     const Bytes text = read_file(path, LARGEST_MANIFEST, CURE);
+    if (!public_key.empty()) check_signature(folder_, text, public_key);
     const Json manifest = Json::parse(text, nullptr, /*allow_exceptions=*/false);
     if (!manifest.is_object()) throw InputError(path.string() + ": damaged (no JSON object); " + CURE);
     if (const Json format = manifest.value("format", Json()); format != FORMAT) {
         throw InputError(path.string() + ": format " + format.dump() + ", this program reads " +
                          std::to_string(FORMAT) + "; " + CURE);
+    }
+    if (!is_sealed(text)) {
+        throw InputError(path.string() + ": was altered (differs from the sha256 that it holds of itself); " + CURE);
     }
     if (const Json target = manifest.value("target", Json()); target != "xnnpack") {
         throw InputError(path.string() + ": target " + target.dump() + " does not run here; export --target xnnpack");
@@ -148,6 +165,10 @@ Bytes Bundle::checked_bytes(const std::string& name) const {
         throw InputError(path_of(name) + ": differs from the sha256 in bundle.json; " + CURE);
     }
     return bytes;
+}
+
+void Bundle::check_all() const {
+    for (const auto& [name, file] : files_) checked_bytes(name);
 }
 
 Tensors Bundle::tensors(const std::string& name, const std::vector<std::string>& needed) const {

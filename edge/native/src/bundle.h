@@ -27,13 +27,14 @@ struct BankInfo {
     std::string file, golden;
 };
 
-/// A bundle folder of format 2 for XNNPACK, as `priorraw-edge export --target xnnpack` writes it.
+/// A bundle folder of format 4 for XNNPACK, as `priorraw-edge export --target xnnpack` writes it.
 ///
 /// Everything in it is refused unless size and SHA-256 are what bundle.json says, and the bytes that were checked
 /// are those that the caller gets. The constructor throws InputError for a folder that is no such bundle.
 class Bundle {
 public:
-    explicit Bundle(std::filesystem::path folder);
+    /// `public_key`: the key that must have signed the bundle; empty asks for no signature.
+    explicit Bundle(std::filesystem::path folder, const std::filesystem::path& public_key = {});
 
     int tile = 0;       // side of a tile, pixels
     int halo = 0;       // pixels on each side of a tile that do not count
@@ -50,6 +51,9 @@ public:
 
     /// The bytes of a file of the bundle. Throws InputError unless they are those that were exported.
     Bytes checked_bytes(const std::string& name) const;
+
+    /// Compare every file with its hash, used or not: a bundle that was altered anywhere is not to be trusted.
+    void check_all() const;
 
     /// The tensors of a file of the bundle, of which `needed` must be there.
     Tensors tensors(const std::string& name, const std::vector<std::string>& needed) const;

@@ -1,6 +1,6 @@
 #include "files.h"
 
-#include <sha2.h>
+#include <sodium.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -33,17 +33,10 @@ Bytes read_file(const fs::path& path, std::uintmax_t limit, const std::string& c
 }
 
 std::string sha256(const Bytes& bytes) {
-    SHA2_CTX context;
-    std::uint8_t digest[SHA256_DIGEST_LENGTH];
-    SHA256Init(&context);
-    SHA256Update(&context, bytes.data(), bytes.size());
-    SHA256Final(digest, &context);
-    std::string hex;
-    for (const std::uint8_t byte : digest) {
-        hex += "0123456789abcdef"[byte >> 4];
-        hex += "0123456789abcdef"[byte & 15];
-    }
-    return hex;
+    unsigned char digest[crypto_hash_sha256_BYTES];
+    crypto_hash_sha256(digest, bytes.data(), bytes.size());
+    char hex[2 * sizeof digest + 1];
+    return sodium_bin2hex(hex, sizeof hex, digest, sizeof digest);
 }
 
 AtomicFile::AtomicFile(fs::path path) : path_(std::move(path)) {

@@ -40,7 +40,8 @@ void check_outputs(const Options& options) {
 int run_picture(const Options& options) {
     check_outputs(options);
     const int threads = use_threads(options.threads);
-    const Bundle bundle(options.bundle);
+    const Bundle bundle(options.bundle, options.public_key);
+    bundle.check_all();
     const std::string camera = options.camera.empty() ? bundle.camera : options.camera;
     const Picture picture = read_picture(options.picture, options.size);
     const Tensors bank = bundle.tensors(bundle.bank(camera).file, BANK_TENSORS);
@@ -100,7 +101,8 @@ void print(const Comparison& row) {
 
 int run_self_test(const Options& options) {
     const int threads = use_threads(options.threads);
-    const Bundle bundle(options.bundle);
+    const Bundle bundle(options.bundle, options.public_key);
+    bundle.check_all();
     Model model(bundle);
     std::vector<Comparison> rows;
     for (const auto& [camera, bank] : bundle.banks) {

@@ -11,13 +11,15 @@ namespace priorraw {
 const char* const USAGE =
     R"(Turn a photograph into linear raw-RGB with a bundle of priorraw-edge (target xnnpack, fp32 or int8).
 
-usage: priorraw-native BUNDLE PICTURE -o OUT [--reliability FILE] [--camera C] [--size WxH] [--threads N] [--json]
-       priorraw-native --self-test BUNDLE [--bench] [--camera C] [--threads N] [--json]
+usage: priorraw-native BUNDLE PICTURE -o OUT [--reliability FILE] [--camera C] [--size WxH] [--threads N]
+                      [--public-key FILE] [--json]
+       priorraw-native --self-test BUNDLE [--bench] [--camera C] [--threads N] [--public-key FILE] [--json]
 
   PICTURE             sRGB: PNG or PPM (P6), 8 or 16 bit; with --size raw little-endian float32 RGB in [0, 1]
   -o, --out OUT       .tif, .tiff or .png: 16 bit, 65535 = white level; .f32: raw little-endian float32
   --reliability FILE  also write the reliability map, in one of the same formats
   --camera C          whose RAW to rebuild; by default the bundle's camera (a self-test takes all)
+  --public-key FILE   refuse a bundle that was not signed with this key (PEM, Ed25519)
   --size WxH          PICTURE is raw float32 of this size
   --threads N         by default one a core
   --json              print the result as JSON: files, milliseconds, peak memory
@@ -79,6 +81,7 @@ Options parse_options(int count, char** arguments) {
         else if (option == "-o" || option == "--out") options.out = value();
         else if (option == "--reliability") options.reliability = value();
         else if (option == "--camera") options.camera = value();
+        else if (option == "--public-key") options.public_key = value();
         else if (option == "--size") options.size = parse_size(value());
         else if (option == "--threads") options.threads = number(value(), option, 256);
         else if (option.starts_with("-")) throw InputError(option + ": no such option; see priorraw-native --help");

@@ -10,7 +10,7 @@ namespace priorraw {
 
 struct Options {
     bool help = false, version = false, self_test = false, bench = false, json = false;
-    std::filesystem::path bundle, picture, out;
+    std::filesystem::path bundle, picture, out, public_key;
     std::optional<std::filesystem::path> reliability;
     std::optional<Size> size;
     std::string camera;  // empty: the bundle's default, or all in a self-test

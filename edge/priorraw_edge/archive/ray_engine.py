@@ -74,7 +74,7 @@ class RayWorker:
 
     def __init__(self, settings: str, marks: str):
         given = json.loads(settings)
-        paths = {name: Path(given[name]) for name in ("bundle", "bank", "assets") if given[name]}
+        paths = {name: Path(given[name]) for name in ("bundle", "bank", "assets", "public_key") if given[name]}
         given["threads"] = given["threads"] or 1
         self._worker = Worker(Settings(**given | paths), Attempts(Path(marks)))
 

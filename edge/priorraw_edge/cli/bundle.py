@@ -1,4 +1,4 @@
-"""priorraw-edge bundle add-bank | remove"""
+"""priorraw-edge bundle add-bank | remove | key | sign"""
 
 import json
 from pathlib import Path
@@ -11,7 +11,12 @@ FOLDER = click.Path(path_type=Path)
 
 @click.group()
 def command() -> None:
-    """Put a camera's bank into a bundle, or take it out; its programs stay as they are."""
+    """Put a camera's bank into a bundle, or take it out; its programs stay as they are. Or sign it."""
+
+
+SIGN = click.option(
+    "--sign", "key", type=FOLDER, help="Private key to sign the bundle with again; else its signature goes."
+)
 
 
 @command.command("add-bank")
@@ -19,8 +24,11 @@ def command() -> None:
 @click.option("--camera", help="A camera of the assets.")
 @click.option("--bank", type=FOLDER, help="A bank.safetensors of your own (priorraw-edge bank build).")
 @click.option("--assets", type=FOLDER, help="Asset folder; the shipped one by default.")
+@SIGN
 @click.option("--json", "as_json", is_flag=True, help="Print bundle.json.")
-def add_bank_command(bundle: Path, camera: str | None, bank: Path | None, assets: Path | None, as_json: bool) -> None:
+def add_bank_command(
+    bundle: Path, camera: str | None, bank: Path | None, assets: Path | None, key: Path | None, as_json: bool
+) -> None:
     """Add a bank to BUNDLE; parity with PyTorch is proved with it before the bundle changes."""
     from priorraw.errors import InputError
 
@@ -34,19 +42,44 @@ def add_bank_command(bundle: Path, camera: str | None, bank: Path | None, assets
 
     manifest = read_bundle(bundle)
     prior = load_assets(camera, assets) if camera else _own_bank(manifest, bank, assets)
-    _show(bundle, add_bank(bundle, manifest, prior, measure_bank), as_json)
+    _show(bundle, add_bank(bundle, manifest, prior, measure_bank, key), as_json)
 
 
 @command.command("remove")
 @click.argument("bundle", type=FOLDER)
 @click.argument("camera")
+@SIGN
 @click.option("--json", "as_json", is_flag=True, help="Print bundle.json.")
-def remove_command(bundle: Path, camera: str, as_json: bool) -> None:
+def remove_command(bundle: Path, camera: str, key: Path | None, as_json: bool) -> None:
     """Take the bank of CAMERA out of BUNDLE."""
     from priorraw_edge.export.bundle import remove_bank
     from priorraw_edge.verify.verify import read_bundle
 
-    _show(bundle, remove_bank(bundle, read_bundle(bundle), camera), as_json)
+    _show(bundle, remove_bank(bundle, read_bundle(bundle), camera, key), as_json)
+
+
+@command.command("key")
+@click.argument("key", type=FOLDER)
+def key_command(key: Path) -> None:
+    """Make a key pair to sign bundles with: KEY, which you keep, and KEY.pub, which those get who take them."""
+    from priorraw_edge.runtime.signature import make_keys
+
+    public = make_keys(key)
+    click.echo(f"{key}: sign with it, give it to nobody\n{public}: what verify, reconstruct and the runners check with")
+
+
+@command.command("sign")
+@click.argument("bundle", type=FOLDER)
+@click.option("--key", required=True, type=FOLDER, help="Private key.")
+def sign_command(bundle: Path, key: Path) -> None:
+    """Sign BUNDLE as it is, after every file was found unchanged."""
+    from priorraw_edge.runtime.manifest import BUNDLE
+    from priorraw_edge.runtime.signature import SIGNATURE, sign
+    from priorraw_edge.verify.verify import read_bundle
+
+    read_bundle(bundle)
+    sign(bundle, (bundle / BUNDLE).read_bytes(), key)
+    click.echo(f"{bundle / SIGNATURE}: signed with {key}")
 
 
 def _own_bank(manifest: dict[str, Any], path: Path | None, assets: Path | None) -> Any:

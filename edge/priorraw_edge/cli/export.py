@@ -20,6 +20,7 @@ CALIBRATED = {("xnnpack", "int8")}  # targets and precisions whose ranges are me
     "--calibration", type=click.Path(path_type=Path), help="Folder of photographs that int8 ranges come from."
 )
 @click.option("--golden", type=click.Path(path_type=Path), help="Photograph for the bundle's self-test.")
+@click.option("--sign", "key", type=click.Path(path_type=Path), help="Private key (priorraw-edge bundle key).")
 @click.option("--json", "as_json", is_flag=True, help="Print bundle.json.")
 def command(
     target: str,
@@ -30,13 +31,17 @@ def command(
     precision: str | None,
     calibration: Path | None,
     golden: Path | None,
+    key: Path | None,
     as_json: bool,
 ) -> None:
     """Lower the model for a device and write a bundle: programs, prior bank, self-test, bundle.json."""
     from priorraw.errors import InputError
 
     from priorraw_edge.export.targets import check_request, find_target
+    from priorraw_edge.runtime.signature import check_private_key
 
+    if key is not None:
+        check_private_key(key)  # before minutes of work
     chosen = find_target(target)
     precision = check_request(chosen, tile, precision)
     tile = chosen.tile if tile is None else tile
@@ -63,6 +68,7 @@ def command(
         golden=golden,
         recipes=recipes,
         measure=measure_bank,
+        key=key,
     )
     if as_json:
         click.echo(json.dumps(manifest, indent=2, sort_keys=True))

@@ -27,6 +27,7 @@ SHOWN = 10  # failures that are named on the terminal; the report has all
 )
 @click.option("--camera", help="Whose RAW to rebuild.  [default: that of EXIF, else the bundle's or sony-imx135]")
 @click.option("--bundle", type=A_PATH, help="Run this xnnpack bundle instead of PyTorch.")
+@click.option("--public-key", type=A_PATH, help="Refuse a --bundle that was not signed with this key.")
 @click.option("--bank", type=A_PATH, help="Use this bank.safetensors (priorraw-edge bank build), of a camera of yours.")
 @click.option("--assets", type=A_PATH, help="Folder of cameras to take the model from, not the shipped ones.")
 @click.option(
@@ -60,6 +61,7 @@ def command(
     workers: int | None,
     camera: str | None,
     bundle: Path | None,
+    public_key: Path | None,
     bank: Path | None,
     assets: Path | None,
     file_format: str | None,
@@ -95,9 +97,11 @@ def command(
     for one, other in (("bundle", "assets"), ("bank", "camera")):
         if all(click.get_current_context().params[name] for name in (one, other)):
             raise click.UsageError(f"--{one} and --{other} exclude each other; give one")
+    if public_key and not bundle:
+        raise click.UsageError("--public-key goes with --bundle; give both")
     if workers and engine != "ray":
         raise click.UsageError("--workers goes with --engine ray; leave it out")
-    settings = Settings(camera, bundle, bank, assets, threads, hint, keep_gps, max_memory)
+    settings = Settings(camera, bundle, bank, assets, threads, hint, keep_gps, max_memory, public_key)
     if resume or engine == "ray" or any(map(is_archive, photos)):
         if cfa and file_format not in (None, "dng"):
             raise click.UsageError(f"--cfa makes a DNG, not {file_format}; leave one of them out")

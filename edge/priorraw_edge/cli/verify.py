@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     "--bound", type=click.FloatRange(0, 200), help="Least dB of the lowered raw-RGB, for the precision's own."
 )
 @click.option("--assets", type=click.Path(path_type=Path), help="Asset folder; the shipped one by default.")
+@click.option("--public-key", type=click.Path(path_type=Path), help="Refuse what was not signed with this key.")
 @click.option("--html", type=click.Path(path_type=Path), help="Write the report as a page too.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 def command(
@@ -33,6 +34,7 @@ def command(
     camera: str | None,
     bound: float | None,
     assets: Path | None,
+    public_key: Path | None,
     html: Path | None,
     as_json: bool,
 ) -> int:
@@ -43,7 +45,14 @@ def command(
     """
     from priorraw_edge.verify.verify import verify_bundle
 
-    report = verify_bundle(bundle, lambda tile: _cases(photos, images, tile), assets, camera=camera, raw_bound=bound)
+    report = verify_bundle(
+        bundle,
+        lambda tile: _cases(photos, images, tile),
+        assets,
+        camera=camera,
+        raw_bound=bound,
+        public_key=public_key,
+    )
     if html:
         from priorraw_edge.report.verification import write_verification
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from priorraw.assets import Prior
 from priorraw.errors import InputError
-from priorraw.files import atomic_file, atomic_folder, sha256, write_json
+from priorraw.files import atomic_file, atomic_folder, sha256
 from priorraw.model import ALIGN, HALO, THUMBNAIL, PriorRAW
 from priorraw.progress import say
 from safetensors.torch import load_file, save_file
@@ -23,9 +23,7 @@ from priorraw_edge.export.golden import golden_picture
 from priorraw_edge.export.golden_file import GOLDEN_TENSORS, golden_inputs, golden_outputs, program_inputs
 from priorraw_edge.export.programs import Program, bank_tensors, run_eager, trace
 from priorraw_edge.export.targets import Target
-
-BUNDLE = "bundle.json"
-FORMAT = 3
+from priorraw_edge.runtime.manifest import BUNDLE, FORMAT, write_manifest
 
 # Measures the bank of one camera in a folder against PyTorch, as its manifest describes it; returns the entry
 # `parity` of that bank, or raises.
@@ -42,6 +40,7 @@ def export_bundle(
     golden: Path | None = None,
     recipes: Recipes | None = None,
     measure: Measure | None = None,
+    key: Path | None = None,
 ) -> dict[str, Any]:
     """Lower the model of `prior` for `target` and write the bundle `out`; returns bundle.json's content.
 
@@ -49,6 +48,7 @@ def export_bundle(
 
     Args:
         recipes: what is int8 and in which ranges, for precisions that measure them.
+        key: private key to sign the bundle with (`runtime.signature`).
 
     Raises:
         InputError: `out` is not ours to replace, or the golden photograph cannot be read.
@@ -69,17 +69,20 @@ def export_bundle(
         if measure is not None:
             manifest["banks"][prior.camera]["parity"] = measure(folder, manifest, prior.camera, prior.model)
             clock.say("compared with PyTorch on the golden picture")
-        write_json(folder / BUNDLE, manifest)
+        write_manifest(folder, manifest, key)
     return manifest
 
 
-def add_bank(folder: Path, manifest: dict[str, Any], prior: Prior, measure: Measure) -> dict[str, Any]:
+def add_bank(
+    folder: Path, manifest: dict[str, Any], prior: Prior, measure: Measure, key: Path | None = None
+) -> dict[str, Any]:
     """Put the bank of `prior` into the bundle `folder`, proved on the bundle's golden picture; returns bundle.json.
 
-    bundle.json changes last and at once: a bundle that was interrupted is the one it was.
+    bundle.json changes last and at once: a bundle that was interrupted is the one it was, less its signature.
 
     Args:
         manifest: bundle.json of the folder, checked by `verify.read_bundle`.
+        key: private key to sign it with again; without one a signature is taken away.
 
     Raises:
         InputError: made for another model, another number of entries than the programs take, or there is one.
@@ -100,7 +103,7 @@ def add_bank(folder: Path, manifest: dict[str, Any], prior: Prior, measure: Meas
         names = [*manifest["files"], entry["file"], entry["golden"]]
         manifest |= _file_entries(folder, [folder / name for name in names])
         entry["parity"] = measure(folder, manifest, camera, prior.model)
-        write_json(folder / BUNDLE, manifest)
+        write_manifest(folder, manifest, key)
     except BaseException:
         for name in (entry["file"], entry["golden"]):
             (folder / name).unlink(missing_ok=True)
@@ -108,8 +111,8 @@ def add_bank(folder: Path, manifest: dict[str, Any], prior: Prior, measure: Meas
     return manifest
 
 
-def remove_bank(folder: Path, manifest: dict[str, Any], camera: str) -> dict[str, Any]:
-    """Take a bank out of the bundle; returns bundle.json.
+def remove_bank(folder: Path, manifest: dict[str, Any], camera: str, key: Path | None = None) -> dict[str, Any]:
+    """Take a bank out of the bundle; returns bundle.json. `key` as for `add_bank`.
 
     Raises:
         InputError: there is no such bank, or it is the only one.
@@ -123,7 +126,7 @@ def remove_bank(folder: Path, manifest: dict[str, Any], camera: str) -> dict[str
     default = manifest["camera"] if manifest["camera"] in banks else sorted(banks)[0]
     kept = {key: {n: v for n, v in manifest[key].items() if n not in gone} for key in ("files", "bytes")}
     manifest = manifest | {"banks": banks, "camera": default} | kept
-    write_json(folder / BUNDLE, manifest)
+    write_manifest(folder, manifest, key)
     for name in gone:
         (folder / name).unlink(missing_ok=True)
     return manifest

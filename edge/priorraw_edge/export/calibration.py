@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from priorraw.assets import Prior, shipped_assets
 from priorraw.dataset import PairDataset
-from priorraw.errors import InputError
+from priorraw.errors import InputError, reason
 from priorraw.files import read_json
 from priorraw.progress import say
 from torch import Tensor
@@ -110,4 +110,4 @@ def load_recipes(path: Path, prior: Prior) -> dict[str, Recipe]:
     try:
         return from_json(document["recipes"])
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise InputError(f"{path}: holds no recipes ({error}); make it again: priorraw-edge quantize") from None
+        raise InputError(f"{path}: holds no recipes ({reason(error)}); make it again: priorraw-edge quantize") from None

@@ -1,21 +1,21 @@
 """What runs the model: PyTorch from an asset folder (eager), or ExecuTorch from a bundle."""
 
-import hashlib
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
-from priorraw.errors import InputError
-from priorraw.files import read_json
+from priorraw.errors import InputError, reason
+
+from priorraw_edge.runtime.manifest import BUNDLE, check_all, checked_bytes, read_manifest
 
 if TYPE_CHECKING:
     from priorraw.assets import Prior
 
     from priorraw_edge.runtime.executorch import Program
 
-BUNDLE_FORMAT = 3
 BANK_TENSORS = ("keys", "values", "camera")
 TILE = 512  # eager tiles, pixels a side; the halo wastes a third of the work, at 256 it would waste two thirds
+LARGEST_TILE = 4096
 DEFAULT_CAMERA = "sony-imx135"  # a phone's sensor
 
 
@@ -45,8 +45,11 @@ def open_engine(
     assets: Path | None = None,
     bank: Path | None = None,
     threads: int | None = None,
+    public_key: Path | None = None,
 ) -> Engine:
     """The engine of a camera: a bundle, or PyTorch with the assets in a folder (by default the shipped ones).
+
+    `public_key` must have signed the bundle, where it is given.
 
     `bank` is a bank.safetensors of one's own (`priorraw-edge bank build`), used in place of a camera's there.
 
@@ -55,7 +58,8 @@ def open_engine(
     PyTorch.
 
     Raises:
-        InputError: unknown camera, a bundle without its bank, a bank made with another encoder, damaged files.
+        InputError: unknown camera, a bundle without its bank, a bank made with another encoder, damaged files, a
+            bundle that was not signed with `public_key`.
     """
     if bundle is None:
         import torch
@@ -71,7 +75,7 @@ def open_engine(
 
     if threads is not None:
         set_threads(threads)
-    engine = BundleEngine(bundle, camera)
+    engine = BundleEngine(bundle, camera, public_key=public_key)
     if bank is not None:
         engine.use_bank(bank)
     return engine
@@ -84,7 +88,7 @@ def known_cameras(bundle: Path | None = None, assets: Path | None = None) -> lis
         InputError: no bundle, or no assets.
     """
     if bundle is not None:
-        banks = _read_manifest(bundle).get("banks")
+        banks = _runnable(bundle).get("banks")
         return sorted(banks) if isinstance(banks, dict) else []
     from priorraw.assets import cameras_in, shipped_assets
 
@@ -164,14 +168,20 @@ class BundleEngine:
     that run. They stay alive with the engine, since a loaded program reads from them.
 
     Raises:
-        InputError: the folder is no bundle, its target cannot run here, it holds no bank of the camera, or a file
-            is missing or altered.
+        InputError: the folder is no bundle, its target cannot run here, it holds no bank of the camera, a file is
+            missing or altered, or it was not signed with `public_key`.
     """
 
-    def __init__(self, folder: Path, camera: str | None = None, manifest: dict[str, Any] | None = None):
+    def __init__(
+        self,
+        folder: Path,
+        camera: str | None = None,
+        manifest: dict[str, Any] | None = None,
+        public_key: Path | None = None,
+    ):
         """`manifest` is what bundle.json will hold, for a folder that is still being written."""
         self.folder = folder
-        self.manifest = _read_manifest(folder) if manifest is None else manifest
+        self.manifest = _runnable(folder, public_key) if manifest is None else manifest
         try:
             self.camera = camera or str(self.manifest["camera"])
             bank = self._bank_entry(self.camera)
@@ -183,16 +193,18 @@ class BundleEngine:
             }
             self._files = {name: str(self.manifest["programs"][name]["file"]) for name in ("scene", "tile")}
             self._files["bank"] = str(bank["file"])
-            self._hashes = dict(self.manifest["files"])
-            self.bank_sha256 = str(self._hashes.get(self._files["bank"]))
-        except (KeyError, TypeError, ValueError) as error:
+            if not (0 < self.align <= self.tile_size <= LARGEST_TILE and 0 <= 2 * self.halo < self.tile_size):
+                raise ValueError(f"tile {self.tile_size}, halo {self.halo}, align {self.align}")
+            if not np.isfinite(self.color_matrix).all():
+                raise ValueError("a colour matrix that is not finite")
+            self.bank_sha256 = str(self.manifest["files"].get(self._files["bank"]))
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise InputError(
-                f"{folder / 'bundle.json'}: incomplete ({type(error).__name__}: {error}); export the bundle again"
+                f"{folder / BUNDLE}: incomplete ({type(error).__name__}: {reason(error)}); export the bundle again"
             ) from None
+        check_all(folder, self.manifest, but=self._files.values())
         self._bank = self._load_bank(self._files["bank"])
         self._programs = {name: self._load_program(name) for name in ("scene", "tile")}
-        for name in self._hashes.keys() - set(self._files.values()):
-            self._checked_bytes(name)  # not used here, but a bundle that was altered anywhere is not to be trusted
 
     def scene(self, thumbnail: np.ndarray) -> np.ndarray:
         return self.run("scene", {"thumbnail": to_nchw(thumbnail)})[0]
@@ -237,7 +249,7 @@ class BundleEngine:
         """
         entry = self._bank_entry(camera)
         self._bank = self._load_bank(str(entry["file"]))
-        self.bank_sha256 = str(self._hashes.get(str(entry["file"])))
+        self.bank_sha256 = str(self.manifest["files"].get(str(entry["file"])))
         self.camera, self.color_matrix = camera, np.array(entry["color_matrix"], np.float64).reshape(3, 3)
 
     def use_bank(self, path: Path) -> None:
@@ -274,9 +286,11 @@ class BundleEngine:
         from safetensors.numpy import load
 
         try:
-            bank = load(self._checked_bytes(name))
+            bank = load(checked_bytes(self.folder, self.manifest, name))
         except SafetensorError as error:
-            raise InputError(f"{self.folder / name}: no safetensors file ({error}); export the bundle again") from None
+            raise InputError(
+                f"{self.folder / name}: no safetensors file ({reason(error)}); export the bundle again"
+            ) from None
         absent = [tensor for tensor in BANK_TENSORS if tensor not in bank]
         if absent:
             raise InputError(f"{self.folder / name}: lacks {', '.join(absent)}; export the bundle again")
@@ -286,7 +300,7 @@ class BundleEngine:
         from priorraw_edge.runtime.executorch import Program
 
         file = self._files[name]
-        data = self._checked_bytes(file)
+        data = checked_bytes(self.folder, self.manifest, file)
         try:
             return Program(data, str(self.manifest.get("target")))
         except (RuntimeError, KeyError) as error:
@@ -295,23 +309,6 @@ class BundleEngine:
                 f"{self.folder / file}: ExecuTorch does not load it ({reason}); export the bundle again"
             ) from None
 
-    def _checked_bytes(self, name: str) -> bytes:
-        path = self.folder / name
-        if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
-            raise InputError(
-                f"{self.folder / 'bundle.json'}: names {name}, outside the bundle; export the bundle again"
-            )
-        expected = self._hashes.get(name)
-        if expected is None:
-            raise InputError(f"{self.folder / 'bundle.json'}: lists no sha256 of {name}; export the bundle again")
-        try:
-            data = path.read_bytes()
-        except OSError as error:
-            raise InputError(f"{path}: not readable ({error.strerror}); export the bundle again") from None
-        if hashlib.sha256(data).hexdigest() != expected:
-            raise InputError(f"{path}: differs from the sha256 in bundle.json; export the bundle again")
-        return data
-
 
 def _no_bank(camera: str, banks: list[str]) -> str:
     from priorraw.cameras import unknown_camera
@@ -319,13 +316,9 @@ def _no_bank(camera: str, banks: list[str]) -> str:
     return f"{unknown_camera(camera, banks)}; put it in with: priorraw-edge bundle add-bank"
 
 
-def _read_manifest(folder: Path) -> dict[str, Any]:
-    path = folder / "bundle.json"
-    if not path.is_file():
-        raise InputError(f"{folder}: no bundle (holds no bundle.json); make one with: priorraw-edge export")
-    manifest = read_json(path)
-    if manifest.get("format") != BUNDLE_FORMAT:
-        raise InputError(f"{path}: format {manifest.get('format')}, this version reads {BUNDLE_FORMAT}; export again")
+def _runnable(folder: Path, public_key: Path | None = None) -> dict[str, Any]:
+    manifest = read_manifest(folder, public_key)
     if manifest.get("runs") != "executorch":
-        raise InputError(f"{path}: target {manifest.get('target')} does not run here; export --target xnnpack")
+        target = str(manifest.get("target"))[:20]
+        raise InputError(f"{folder / BUNDLE}: target {target} does not run here; export --target xnnpack")
     return manifest

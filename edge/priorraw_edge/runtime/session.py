@@ -28,6 +28,7 @@ class Settings:
     hint: str = "none"
     keep_gps: bool = False
     max_memory: int | None = None
+    public_key: Path | None = None
 
 
 class Session:
@@ -102,7 +103,12 @@ class Session:
 
         settings = self._settings
         return open_engine(
-            camera, bundle=settings.bundle, bank=settings.bank, assets=settings.assets, threads=settings.threads
+            camera,
+            bundle=settings.bundle,
+            bank=settings.bank,
+            assets=settings.assets,
+            threads=settings.threads,
+            public_key=settings.public_key,
         )
 
     def _engine(self, camera: str) -> "Engine":

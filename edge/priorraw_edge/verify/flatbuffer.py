@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from priorraw.errors import InputError
+from priorraw.errors import InputError, reason
 
 
 @dataclass(frozen=True)
@@ -38,12 +38,15 @@ def read_program(path: Path) -> ProgramShape:
     def shapes(indices: list[int]) -> list[list[int]]:
         return [list(plan.values[i].val.sizes) for i in indices]
 
-    return ProgramShape(
-        [delegate.id for delegate in plan.delegates],
-        [operator.name for operator in plan.operators],
-        shapes(plan.inputs),
-        shapes(plan.outputs),
-    )
+    try:
+        return ProgramShape(
+            [delegate.id for delegate in plan.delegates],
+            [operator.name for operator in plan.operators],
+            shapes(plan.inputs),
+            shapes(plan.outputs),
+        )
+    except (AttributeError, IndexError, TypeError) as error:  # an input that is no tensor
+        raise _no_program(path, error) from None
 
 
 def read_delegates(path: Path) -> list[Delegate]:
@@ -109,5 +112,9 @@ def _deserialize(path: Path) -> Any:
         if not file.program.execution_plan:
             raise ValueError("it holds no method")
     except (OSError, ValueError, AssertionError, RuntimeError, IndexError, TypeError, struct.error) as error:
-        raise InputError(f"{path}: not an ExecuTorch program ({error}); export the bundle again") from None
+        raise _no_program(path, error) from None
     return file
+
+
+def _no_program(path: Path, error: Exception) -> InputError:
+    return InputError(f"{path}: not an ExecuTorch program ({reason(error)}); export the bundle again")

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from priorraw.errors import InputError
+from priorraw.errors import InputError, reason
 from torch import Tensor
 
 from priorraw_edge.verify.coreml_files import write_folder
@@ -101,7 +101,7 @@ def delegate_package(pte: Path) -> Iterator[Path]:
         try:
             write_folder(blob, Path(folder))
         except ValueError as error:
-            raise InputError(f"{pte}: its delegate holds no Core ML package ({error}); export again") from None
+            raise InputError(f"{pte}: its delegate holds no Core ML package ({reason(error)}); export again") from None
         package = Path(folder, "model.mlpackage")
         if not package.is_dir():
             raise InputError(f"{pte}: its delegate holds no Core ML model.mlpackage; export the bundle again")

@@ -2,15 +2,14 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from priorraw.assets import cameras_in, load_assets, shipped_assets
 from priorraw.dataset import mask_of
-from priorraw.errors import InputError
-from priorraw.files import read_json, sha256
+from priorraw.errors import InputError, reason
 from priorraw.model import PriorRAW
 from priorraw.progress import track
 from safetensors import SafetensorError
@@ -18,10 +17,10 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from priorraw_edge.errors import CheckError
-from priorraw_edge.export.bundle import BUNDLE, FORMAT
 from priorraw_edge.export.golden_file import GOLDEN_TENSORS, golden_outputs, program_inputs
 from priorraw_edge.export.programs import BANK_TENSORS, INPUTS, OUTPUTS, run_eager, trace
 from priorraw_edge.export.targets import TARGETS
+from priorraw_edge.runtime.manifest import BUNDLE, check_all, read_manifest
 from priorraw_edge.verify.cases import Case, edge_cases
 from priorraw_edge.verify.flatbuffer import structure_faults
 from priorraw_edge.verify.runners import Runner, lowered_stages, traced_stages
@@ -37,6 +36,11 @@ from priorraw_edge.verify.stages import (
 )
 
 WEIGHTS = ("encoder_sha256", "reconstructor_sha256")
+NEEDED: dict[str, type] = {  # of bundle.json
+    **dict.fromkeys(("target", "runs", "camera", "precision", *WEIGHTS), str),
+    **dict.fromkeys(("programs", "banks", "files", "bytes"), dict),
+    "tile": int,
+}
 GOLDEN = Stage("golden outputs", "fp32")
 
 
@@ -101,6 +105,7 @@ def verify_bundle(
     *,
     camera: str | None = None,
     raw_bound: float | None = None,
+    public_key: Path | None = None,
 ) -> Report:
     """Compare the programs of a bundle with PyTorch on golden picture, photographs and edge tiles, with each bank.
 
@@ -110,11 +115,13 @@ def verify_bundle(
         assets: where the bundle's model lies, the shipped assets by default.
         camera: the only bank to look at; all by default.
         raw_bound: dB for scene and raw-RGB at the lowered stages, in place of the precision's own.
+        public_key: the key that must have signed the bundle; None asks for no signature.
 
     Raises:
-        InputError: no bundle, a file missing or changed, weights that are not those it was made from, no such bank.
+        InputError: no bundle, a file missing or changed, not signed with that key, weights that are not those it was
+            made from, no such bank.
     """
-    manifest = read_bundle(folder)
+    manifest = read_bundle(folder, public_key)
     if camera is not None and camera not in manifest["banks"]:
         raise InputError(f"{folder}: holds no bank of {camera}; it has {', '.join(sorted(manifest['banks']))}")
     model, notes, faults = _model(folder, manifest, assets)
@@ -156,35 +163,29 @@ def measure_bank(folder: Path, manifest: dict[str, Any], camera: str, model: Pri
     return parity
 
 
-def read_bundle(folder: Path) -> dict[str, Any]:
+def read_bundle(folder: Path, public_key: Path | None = None) -> dict[str, Any]:
     """bundle.json, after every file that it lists was found unchanged.
 
+    Args:
+        public_key: the key that must have signed the bundle; None asks for no signature.
+
     Raises:
-        InputError: no bundle, another format, a file missing or changed.
+        InputError: no bundle, another format, a file missing or changed, not signed with that key.
     """
-    if not (folder / BUNDLE).is_file():
-        raise InputError(f"{folder}: holds no {BUNDLE}; make a bundle with: priorraw-edge export")
-    manifest = read_json(folder / BUNDLE)
-    if manifest.get("format") != FORMAT:
-        raise InputError(f"{folder / BUNDLE}: format {manifest.get('format')!r}, this version reads {FORMAT}")
-    needed = ("target", "runs", "camera", "tile", "precision", "programs", "banks", "files", "bytes", *WEIGHTS)
-    absent = [key for key in needed if key not in manifest]
+    manifest = read_manifest(folder, public_key)
+    absent = [key for key in NEEDED if not isinstance(manifest.get(key), NEEDED[key])]
     if absent or manifest["target"] not in TARGETS:
-        what = f"lacks {', '.join(absent)}" if absent else f"target {manifest['target']!r} is unknown"
+        what = f"lacks {', '.join(absent)}" if absent else f"target {manifest['target'][:20]!r} is unknown"
         raise InputError(f"{folder / BUNDLE}: {what}; export the bundle again")
-    for name, digest in manifest["files"].items():
-        path = folder / name
-        if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
-            raise InputError(f"{folder / BUNDLE}: names {name}, outside the bundle; export the bundle again")
-        if not path.is_file():
-            raise InputError(f"{path}: missing; export the bundle again")
-        if path.stat().st_size != manifest["bytes"].get(name) or sha256(path) != digest:
-            raise InputError(f"{path}: differs from the sha256 in {BUNDLE}; export the bundle again")
-    used = [p["file"] for p in manifest["programs"].values()]
-    used += [bank[key] for bank in manifest["banks"].values() for key in ("file", "golden")]
+    check_all(folder, manifest)
+    try:
+        used = [p["file"] for p in manifest["programs"].values()]
+        used += [bank[key] for bank in manifest["banks"].values() for key in ("file", "golden")]
+    except (KeyError, TypeError) as error:
+        raise InputError(f"{folder / BUNDLE}: incomplete ({reason(error)}); export the bundle again") from None
     for name in used:
         if not any(listed == name or listed.startswith(f"{name}/") for listed in manifest["files"]):
-            raise InputError(f"{folder / BUNDLE}: lists no sha256 of {name}; export the bundle again")
+            raise InputError(f"{folder / BUNDLE}: lists no sha256 of {str(name)[:80]}; export the bundle again")
     return manifest
 
 
@@ -264,7 +265,7 @@ def load_tensors(folder: Path, file: str, names: tuple[str, ...]) -> dict[str, T
     try:
         tensors = load_file(folder / file)
     except (SafetensorError, OSError) as error:
-        raise InputError(f"{folder / file}: no safetensors file ({error}); export the bundle again") from None
+        raise InputError(f"{folder / file}: no safetensors file ({reason(error)}); export the bundle again") from None
     absent = [name for name in names if name not in tensors]
     if absent:
         raise InputError(f"{folder / file}: lacks {', '.join(absent)}; export the bundle again")

@@ -12,6 +12,7 @@ import org.priorraw.core.Exif
 import org.priorraw.core.Look
 import org.priorraw.core.PriorRawException
 import org.priorraw.core.Renderer
+import org.priorraw.core.Signer
 import org.priorraw.core.UprightPicture
 import org.priorraw.engine.ExecuTorchEngine
 
@@ -20,10 +21,15 @@ import org.priorraw.engine.ExecuTorchEngine
  *
  *     BUNDLE PICTURE OUT.dng [CAMERA|BANK.safetensors]     write the DNG, print AsShotNeutral and counts as JSON
  *     --look EV BUNDLE PICTURE OUT.png                     the before and after view at an exposure
+ *     --check KEY.pub|- BUNDLE...                          for each bundle a line: sound, or why it is refused
  */
 fun main(arguments: Array<String>) {
     try {
-        if (arguments.firstOrNull() == "--look") look(arguments.drop(1)) else develop(arguments.toList())
+        when (arguments.firstOrNull()) {
+            "--look" -> look(arguments.drop(1))
+            "--check" -> check(arguments[1], arguments.drop(2))
+            else -> develop(arguments.toList())
+        }
     } catch (error: PriorRawException) {
         System.err.println("${error.problem}: ${error.message}")
         exitProcess(2)
@@ -38,6 +44,19 @@ private fun develop(arguments: List<String>) {
             "\"tiles\": ${facts.tiles}, \"tile_ms\": ${facts.tileMillis}, \"total_ms\": ${facts.totalMillis}, " +
             "\"reliability\": ${facts.meanReliability}, \"neutral\": ${developed.neutral.contentToString()}}",
     )
+}
+
+/** What the app does with a bundle before it takes it. */
+private fun check(key: String, folders: List<String>) {
+    val signer = if (key == "-") null else Signer(File(key).readText())
+    for (folder in folders) {
+        try {
+            Bundle(File(folder), signer).checkAll()
+            println("sound")
+        } catch (error: PriorRawException) {
+            println("refused: ${error.message}")
+        }
+    }
 }
 
 /** Left the photograph, right the RAW, both with the same exposure. */

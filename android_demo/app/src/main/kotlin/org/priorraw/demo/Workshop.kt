@@ -20,6 +20,7 @@ import org.priorraw.core.Exif
 import org.priorraw.core.PriorRawException
 import org.priorraw.core.Problem
 import org.priorraw.core.Progress
+import org.priorraw.core.Signer
 import org.priorraw.core.UprightPicture
 import org.priorraw.engine.ExecuTorchEngine
 
@@ -44,7 +45,7 @@ class Workshop(private val context: Context) {
     private val thread = Executors.newSingleThreadExecutor()
     private val input = File(context.cacheDir, "picture")
     private val kept = File(context.cacheDir, "developed")
-    private val store = BundleStore(File(context.filesDir, "store").apply { mkdirs() })
+    private val store by lazy { BundleStore(File(context.filesDir, "store").apply { mkdirs() }, signer()) }
     private val settings = context.getSharedPreferences("workshop", Context.MODE_PRIVATE)
 
     @Volatile
@@ -70,6 +71,10 @@ class Workshop(private val context: Context) {
 
     var state: State = State.Idle
         private set
+
+    /** Whose bundles are taken: that of the app's asset bundle.pub, where it ships one; else anybody's. */
+    private fun signer(): Signer? =
+        if ("bundle.pub" in context.assets.list("").orEmpty()) Signer(context.assets.open("bundle.pub").use { String(it.readBytes()) }) else null
 
     /** The stored bundle, opened on the thread of the work. */
     private fun bundle(): Bundle = store.bundle { context.assets.open("bundle/$it") }

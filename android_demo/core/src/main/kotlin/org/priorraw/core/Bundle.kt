@@ -21,11 +21,12 @@ class BankInfo(val file: String, val golden: String, val colorMatrix: DoubleArra
 /**
  * A bundle folder of format [FORMAT] for XNNPACK, as `priorraw-edge export --target xnnpack` writes it.
  *
- * Everything in it is refused unless size and SHA-256 are what bundle.json says.
+ * Everything in it is refused unless size and SHA-256 are what bundle.json says, and bundle.json unless it is as it was
+ * written and signed by [signer], where there is one.
  *
  * @throws PriorRawException the folder is no such bundle.
  */
-class Bundle(val folder: File) {
+class Bundle(val folder: File, signer: Signer? = null) {
     /** Side of a tile; pixels on each of its sides that do not count; what tile origins are multiples of; pixels. */
     val tile: Int
     val halo: Int
@@ -49,8 +50,11 @@ class Bundle(val folder: File) {
     init {
         val path = File(folder, MANIFEST)
         try {
-            val manifest = Fields(parseJson(String(read(path, LARGEST_MANIFEST), Charsets.UTF_8)))
+            val text = read(path, LARGEST_MANIFEST)
+            if (signer != null) checkSignature(signer, text)
+            val manifest = Fields(parseJson(String(text, Charsets.UTF_8)))
             checkFormat(manifest)
+            if (!isSealed(text)) refuse("$MANIFEST was altered")
             tile = manifest.whole("tile", 1, LARGEST_TILE).toInt()
             halo = manifest.whole("halo", 0, LARGEST_TILE).toInt()
             align = manifest.whole("align", 1, LARGEST_TILE).toInt()
@@ -106,6 +110,12 @@ class Bundle(val folder: File) {
     fun refuse(reason: String): Nothing =
         throw PriorRawException(Problem.BUNDLE, "${folder.name}: $reason; export the bundle again")
 
+    private fun checkSignature(signer: Signer, text: ByteArray) {
+        val file = File(folder, SIGNATURE)
+        if (!file.isFile) refuse("is not signed (holds no $SIGNATURE)")
+        if (!signer.signed(text, read(file, LARGEST_SIGNATURE))) refuse("was signed by somebody else, or altered")
+    }
+
     private fun checkFormat(manifest: Fields) {
         val format = manifest.whole("format", 0, Int.MAX_VALUE.toLong())
         if (format != FORMAT) refuse("format $format, this app reads $FORMAT")
@@ -144,6 +154,7 @@ class Bundle(val folder: File) {
 
     private companion object {
         const val LARGEST_MANIFEST = 16L shl 20
+        const val LARGEST_SIGNATURE = 64L
         const val LARGEST_FILE = 1L shl 30
         const val LARGEST_TILE = 4096L
 
@@ -175,7 +186,7 @@ class Bundle(val folder: File) {
 
 /** Name of the file that describes a bundle, and the format that is read here. */
 const val MANIFEST = "bundle.json"
-const val FORMAT = 3L
+const val FORMAT = 4L
 
 /** SHA-256 in lower-case hexadecimal digits. */
 fun sha256(bytes: ByteArray): String =

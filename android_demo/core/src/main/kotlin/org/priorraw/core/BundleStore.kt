@@ -8,9 +8,9 @@ import java.util.zip.ZipInputStream
 
 /**
  * The bundle and the further banks that an app keeps in a folder of its own. What comes in is checked whole before it
- * takes the place of what was there.
+ * takes the place of what was there; bundles of another than [signer] are refused, where there is one.
  */
-class BundleStore(private val root: File) {
+class BundleStore(private val root: File, private val signer: Signer? = null) {
     private val folder = File(root, "bundle")
     private val banks = File(root, "banks")
 
@@ -24,10 +24,10 @@ class BundleStore(private val root: File) {
         val shipped = open(MANIFEST).use { it.readBytes() }
         val stamp = File(root, STAMP)
         if (!stamp.isFile || stamp.readText() != sha256(shipped) || !folder.isDirectory) {
-            replace { into -> for (name in namesIn(shipped) + MANIFEST) open(name).use { copy(name, it, into) } }
+            replace { into -> for (name in namesIn(shipped) + MANIFEST + listOfNotNull(SIGNATURE.takeIf { signer != null })) open(name).use { copy(name, it, into) } }
             storing(STAMP) { stamp.writeText(sha256(shipped)) }
         }
-        return Bundle(folder)
+        return Bundle(folder, signer)
     }
 
     /**
@@ -45,7 +45,7 @@ class BundleStore(private val root: File) {
                 throw damaged(error)
             }
         }
-        return Bundle(folder)
+        return Bundle(folder, signer)
     }
 
     /**
@@ -99,7 +99,7 @@ class BundleStore(private val root: File) {
         listOf(incoming, outgoing).forEach { it.deleteRecursively() }
         try {
             fill(incoming)
-            Bundle(incoming).checkAll()
+            Bundle(incoming, signer).checkAll()
             folder.renameTo(outgoing)
             if (!incoming.renameTo(folder)) {
                 outgoing.renameTo(folder)

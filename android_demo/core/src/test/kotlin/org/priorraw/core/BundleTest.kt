@@ -1,6 +1,11 @@
 package org.priorraw.core
 
 import java.io.File
+import java.security.KeyPair
+import java.security.KeyPairGenerator
+import java.security.PublicKey
+import java.security.Signature
+import java.util.Base64
 import org.junit.Assert.assertArrayEquals
 import org.junit.Assert.assertEquals
 import org.junit.Assert.assertTrue
@@ -40,7 +45,7 @@ class BundleTest {
     @Test
     fun `manifests that do not fit are refused`() {
         val bad = listOf(
-            BundleFiles().apply { format = 2 },
+            BundleFiles().apply { format = 3 },
             BundleFiles(tile = 8, halo = 4), // no core
             BundleFiles(tile = 33), // off the grid
             BundleFiles().apply { extra = "\"tile\": 64," }, // twice
@@ -49,6 +54,39 @@ class BundleTest {
         for (files in bad) refused(Problem.BUNDLE) { Bundle(files.write()).checkAll().also { _ -> Bank.of(Bundle(files.write())) } }
         refused(Problem.BUNDLE) { Bundle(temporaryFolder()) }
         refused(Problem.BUNDLE) { Bundle(temporaryFolder().also { File(it, MANIFEST).writeText("{\"format\": 3}") }) }
+    }
+
+    @Test
+    fun `a byte changed anywhere in the manifest is found`() {
+        val text = BundleFiles().manifest().toByteArray()
+        val folder = BundleFiles().write()
+        for (at in text.indices) {
+            File(folder, MANIFEST).writeBytes(text.copyOf().also { it[at] = (it[at].toInt() xor 4).toByte() })
+            refused(Problem.BUNDLE) { Bundle(folder) }
+        }
+    }
+
+    @Test
+    fun `only what the signer signed is taken`() {
+        val keys = KeyPairGenerator.getInstance("Ed25519")
+        fun pem(key: PublicKey) = "-----BEGIN PUBLIC KEY-----\n${Base64.getMimeEncoder().encodeToString(key.encoded)}\n-----END PUBLIC KEY-----\n"
+        val (ours, others) = List(2) { keys.generateKeyPair() }
+        val folder = BundleFiles().write()
+        val signer = Signer(pem(ours.public))
+        assertTrue("is not signed" in refused(Problem.BUNDLE) { Bundle(folder, signer) })
+        fun sign(pair: KeyPair) = Signature.getInstance("Ed25519").run {
+            initSign(pair.private)
+            update(File(folder, MANIFEST).readBytes())
+            File(folder, SIGNATURE).writeBytes(sign())
+        }
+        sign(others)
+        assertTrue("somebody else" in refused(Problem.BUNDLE) { Bundle(folder, signer) })
+        sign(ours)
+        Bundle(folder, signer).checkAll()
+        File(folder, MANIFEST).appendText(" ")
+        refused(Problem.BUNDLE) { Bundle(folder, signer) }
+        refused(Problem.BUNDLE) { Signer("no key") }
+        refused(Problem.BUNDLE) { Signer(pem(KeyPairGenerator.getInstance("RSA").generateKeyPair().public)) }
     }
 
     @Test

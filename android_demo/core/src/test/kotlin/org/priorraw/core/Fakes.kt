@@ -43,7 +43,7 @@ open class SquareEngine(private val side: Int, private val trust: Float = 0.5f) 
 class BundleFiles(val tile: Int = 32, val halo: Int = 4, val align: Int = 8) {
     private val bank = safetensors(mapOf("keys" to listOf(2, 4), "values" to listOf(6, 2), "camera" to listOf(1, 13)))
     val files = mutableMapOf("scene.pte" to "scene".toByteArray(), "tile.pte" to "tile".toByteArray(), "banks/a.safetensors" to bank)
-    var format = 3
+    var format = 4
     var extra = ""
 
     fun manifest(): String {
@@ -58,7 +58,8 @@ class BundleFiles(val tile: Int = 32, val halo: Int = 4, val align: Int = 8) {
                 "parity": {"x": {"raw": {"psnr": null}}, "y": {"raw": {"psnr": 140.5}}}}},
             "programs": {"scene": {"file": "scene.pte", "inputs": [${scene.joinToString()}], "outputs": [${port("scene", "[1, 1]")}]},
                 "tile": {"file": "tile.pte", "inputs": [${port("tile", square)}, ${port("scene", "[1, 1]")}],
-                    "outputs": [${port("raw", square)}, ${port("reliability", "[1, 1, $tile, $tile]")}]}}}"""
+                    "outputs": [${port("raw", square)}, ${port("reliability", "[1, 1, $tile, $tile]")}]}},
+            "manifest_sha256": "${"0".repeat(64)}"}""".let { String(sealed(it.toByteArray())) }
     }
 
     fun write(folder: File = temporaryFolder()): File {

@@ -16,6 +16,7 @@ import org.priorraw.core.MANIFEST
 import org.priorraw.core.PriorRawException
 import org.priorraw.core.Problem
 import org.priorraw.core.compareWithGolden
+import org.priorraw.core.sealed
 import org.priorraw.core.sha256
 import org.priorraw.host.Desktop
 
@@ -40,7 +41,8 @@ class EngineTest {
         if (listed) {
             val manifest = File(folder, MANIFEST)
             val sizes = Regex("(\"bytes\": *\\{[^}]*\"$name\": *)${before.size}")
-            manifest.writeText(sizes.replace(manifest.readText().replace(sha256(before), sha256(after)), "$1${after.size}"))
+            val text = sizes.replace(manifest.readText().replace(sha256(before), sha256(after)), "$1${after.size}")
+            manifest.writeBytes(sealed(text.toByteArray()))
         }
         return Bundle(folder)
     }
