@@ -2,10 +2,10 @@
 
     python -m reliability.crash [COMMAND...] [--kills N] [--operations N] [--json FILE]
 
-An undisturbed run says how long the command takes, how many file operations it does below its output folder, and what
-it leaves. Then it is killed with SIGKILL: N times at a moment drawn from that time, and N times just before one of
-those operations, where a uniform moment hardly ever falls. After each kill its results are looked at, and it runs
-again, to its end. It fails where
+An undisturbed run says how long the command takes (later ones correct it), how many file operations it does below its
+output folder, and what it leaves. Then it is killed with SIGKILL: N times at a moment drawn from that time, and N
+times just before one of those operations, where a uniform moment hardly ever falls. After each kill its results are
+looked at, and it runs again, to its end. It fails where
 
 - a result that is there after the kill is neither that of the undisturbed run nor the one that was there before;
 - something that is no result, no checkpoint and not marked as unfinished lies where results are;
@@ -86,6 +86,8 @@ class Trial:
         """Run until it is killed: whether it was, what is seen of the results, and what is wrong."""
         operations = forked.Operations(self.place, operation) if operation else None
         ended = forked.run(self.subject.arguments(self.inputs, self.place), self.log, moment, operations)
+        if not ended.code:  # it was faster than the moment: the machine is less busy than before
+            self.seconds = ended.seconds
         seen = state(self.place, self.subject.results)
         allowed = [(None, self._before[name], self.wanted[name]) for name in seen]
         faults = [
@@ -101,6 +103,7 @@ class Trial:
     def restart(self) -> list[str]:
         """Run to the end what was killed; what is wrong then."""
         ended = forked.run(self.subject.arguments(self.inputs, self.place), self.log)
+        self.seconds = max(self.seconds, ended.seconds)
         if ended.code:
             return [f"started again it ends with {ended.code}: {' '.join(ended.err.strip().splitlines()[-1:])}"]
         seen = state(self.place, self.subject.results)

@@ -25,7 +25,7 @@ from priorraw.errors import InputError
 from reliability.readers import READERS, Reader
 
 SECONDS = 5  # of a processor
-PATIENCE = 60  # s without an answer, on a machine that does other things too
+PATIENCE = 600  # s without an answer of a child that waits for something
 MEMORY = 1 << 30
 READ, REFUSED = "read", "refused"
 
@@ -119,6 +119,12 @@ def fuzz(reader: Reader, inputs: int, seed: int, first: int = 0) -> Tally:
     return tally
 
 
+def _cpu_seconds(child: int) -> float:
+    """What a process has used of processors, also one that has ended and was not waited for."""
+    fields = Path(f"/proc/{child}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def _watch(reader: Reader, folder: Path, places: dict, numbers: range, seed: int, tally: Tally) -> int:
     """Follow one child until it has served all numbers, or failed; the number to go on with."""
     import select
@@ -133,12 +139,18 @@ def _watch(reader: Reader, folder: Path, places: dict, numbers: range, seed: int
             os._exit(0)
     os.close(writing)
     number, fault, buffer = numbers.start, "", b""
+    heard, spent = time.monotonic(), 0.0
     with os.fdopen(reading, "rb", buffering=0) as answers:
         while number < numbers.stop and not fault:
-            ready, _, _ = select.select([answers], [], [], PATIENCE)
-            part = answers.read(1 << 16) if ready else b""
+            if not select.select([answers], [], [], SECONDS)[0]:
+                # Time of a processor tells a hang from a machine that does other things too.
+                if _cpu_seconds(child) - spent > 2 * SECONDS or time.monotonic() - heard > PATIENCE:
+                    fault = "hangs"
+                continue
+            part = answers.read(1 << 16)
+            heard, spent = time.monotonic(), _cpu_seconds(child)
             if not part:
-                fault = "hangs" if not ready else "dies"
+                fault = "dies"
             *lines, buffer = (buffer + part).split(b"\n")
             for line in lines:
                 answer = json.loads(line)

@@ -134,9 +134,11 @@ def make_icc(folder: Path) -> dict[str, tuple[Mutator, ...]]:
 
 
 def camera_file(folder: Path, name: str) -> None:
+    from priorraw import raw_decoder
     from priorraw.raw_io import read_camera_file
 
-    read_camera_file(folder / name)
+    raw_decoder.preview(folder / name)
+    read_camera_file(folder / name, decode=raw_decoder.mosaic)  # here and not apart: this is a child already
 
 
 def make_camera_files(folder: Path) -> dict[str, tuple[Mutator, ...]]:

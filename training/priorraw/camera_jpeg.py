@@ -17,6 +17,7 @@ from priorraw import isp
 from priorraw.align import Alignment, align, covered, resample
 from priorraw.errors import InputError, reason
 from priorraw.metrics import psnr
+from priorraw.raw_decoder import preview_apart
 from priorraw.raw_io import CameraFile
 
 SUFFIXES = (".jpg", ".jpeg")
@@ -81,24 +82,18 @@ def find_jpeg(path: Path) -> tuple[Path, bytes]:
     Raises:
         InputError: neither is there.
     """
-    import rawpy
-
     beside = sorted(p for p in path.parent.iterdir() if p.stem == path.stem and p.suffix.lower() in SUFFIXES)
     if beside:
         try:
             return beside[0], beside[0].read_bytes()
         except OSError as error:
             raise InputError(f"{beside[0]}: cannot be read ({error.strerror})") from None
-    try:
-        with rawpy.imread(str(path)) as file:
-            preview = file.extract_thumb()
-    except rawpy.LibRawError:
-        preview = None
-    if preview is None or preview.format != rawpy.ThumbFormat.JPEG:
+    preview = preview_apart(path)
+    if not preview:
         raise InputError(
             f"{path}: has no JPEG inside and none beside it; put {path.stem}.jpg there, or leave out --srgb"
         )
-    return path, bytes(preview.data)
+    return path, preview
 
 
 def decode_jpeg(path: Path, data: bytes) -> np.ndarray:

@@ -4,6 +4,7 @@ import io
 import logging
 import re
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import numpy as np
 
 from priorraw import cameras, isp
 from priorraw.errors import InputError, reason
+from priorraw.raw_decoder import Mosaic, mosaic_apart
 
 # What a folder of camera files is searched for. A file that is named itself may end as it likes.
 EXTENSIONS = frozenset(
@@ -38,7 +40,13 @@ class CameraFile:
     white: float  # counts
 
 
-def read_camera_file(path: Path, color_matrix: np.ndarray | None = None, *, binned: bool = False) -> CameraFile:
+def read_camera_file(
+    path: Path,
+    color_matrix: np.ndarray | None = None,
+    *,
+    binned: bool = False,
+    decode: Callable[[Path], Mosaic] = mosaic_apart,
+) -> CameraFile:
     """Read a camera file: levels, demosaic, as-shot white balance and colour matrix.
 
     With `binned`, each 2x2 block of the mosaic becomes one pixel, the two greens averaged: half the size, nothing
@@ -52,26 +60,11 @@ def read_camera_file(path: Path, color_matrix: np.ndarray | None = None, *, binn
         InputError: the file is missing, damaged, cut short, no camera file, not from a Bayer sensor, or tells
             no white balance or colour matrix.
     """
-    import rawpy
-
     tags = _tags(path)
     camera = _camera_name(tags)
-    try:
-        with rawpy.imread(str(path)) as file:
-            bayer = file.raw_type == rawpy.RawType.Flat and getattr(file.raw_pattern, "shape", None) == (2, 2)
-            if not bayer:
-                raise InputError(f"{path}: is not from a Bayer sensor; only Bayer mosaics are read")
-            counts = file.raw_image_visible.copy()
-            colors = file.raw_colors_visible[:2, :2].copy()
-            description = file.color_desc.decode()
-            black = [float(v) for v in file.black_level_per_channel]
-            white = float(file.white_level)
-            gains = np.array(file.camera_whitebalance[:3], np.float64)
-            xyz_to_camera = file.rgb_xyz_matrix[:3].astype(np.float64)
-    except rawpy.LibRawError as error:
-        reason = error.args[0].decode() if error.args and isinstance(error.args[0], bytes) else str(error)
-        raise InputError(f"{path}: is damaged or no camera file ({reason}); leave it out") from None
-    pattern = "".join(description[c] for c in colors.ravel())
+    decoded = decode(path)
+    counts, black, white, gains = decoded.counts, decoded.black, decoded.white, decoded.gains
+    xyz_to_camera, pattern = decoded.xyz_to_camera, decoded.pattern
     if sorted(pattern) != sorted("RGGB"):
         raise InputError(f"{path}: has the colour filters {pattern}; only red, green and blue are read")
     if not (np.isfinite(gains).all() and (gains > 0).all()):
@@ -80,9 +73,9 @@ def read_camera_file(path: Path, color_matrix: np.ndarray | None = None, *, binn
         raise InputError(f"{path}: black level {max(black):g} is not below white level {white:g}; leave it out")
     if color_matrix is not None:
         xyz_to_camera = color_matrix
-    elif abs(np.linalg.det(xyz_to_camera)) < 1e-6:  # LibRaw leaves zeros for a camera that it does not know
+    elif not abs(np.linalg.det(xyz_to_camera)) > 1e-6:  # LibRaw leaves zeros for a camera that it does not know
         xyz_to_camera = _dng_matrix(path, tags, camera)
-    levels = np.array(black, np.float32)[colors]
+    levels = np.array(black, np.float32)[decoded.colors]
     if binned:
         return CameraFile(_bin(counts, pattern, levels, white), gains[1] / gains, xyz_to_camera, camera, black, white)
     H, W = counts.shape

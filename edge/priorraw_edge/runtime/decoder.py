@@ -12,7 +12,6 @@ is one JSON object on standard output.
 
 import json
 import os
-import resource
 import socket
 import sys
 from contextlib import suppress
@@ -21,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from priorraw.apart import limit
 from priorraw.errors import InputError
 
 from priorraw_edge.runtime.exif import read_facts
@@ -28,7 +28,7 @@ from priorraw_edge.runtime.hint import read_hint
 from priorraw_edge.runtime.picture import open_strips
 from priorraw_edge.runtime.source import SpoolLayout
 
-SECONDS = 600  # of a processor, for one picture: a damaged file may send a decoder round in circles
+SECONDS = 600  # of a processor, for one picture
 MEGABYTES = 4096  # a JPEG of 200 megapixels takes 0.9 GB, a progressive one up to 2.1
 
 
@@ -39,7 +39,8 @@ def main(request: dict[str, Any]) -> dict[str, Any]:
         layout, notes, facts, hint, hint_note; or error, a line for the user.
     """
     photo = Path(request["photo"])
-    _limit(request["megabytes"] or MEGABYTES)
+    megabytes = request["megabytes"] or MEGABYTES
+    limit(megabytes, SECONDS)
     try:
         layout, notes = spool_rows(photo, request["spool"], request["pixels"])
         hint, hint_note = read_hint(photo) if request["hint"] else (None, None)
@@ -47,8 +48,7 @@ def main(request: dict[str, Any]) -> dict[str, Any]:
     except InputError as error:
         return {"error": str(error)}
     except MemoryError:
-        limit = request["megabytes"] or MEGABYTES
-        return {"error": f"{photo}: decoding it takes more than {limit} MB; shrink it first, or raise --max-memory"}
+        return {"error": f"{photo}: decoding it takes more than {megabytes} MB; shrink it first, or raise --max-memory"}
     told = None if hint is None else {"gains": hint.gains.tolist(), "source": hint.source, "camera": hint.camera}
     return {
         "layout": asdict(layout),
@@ -83,13 +83,6 @@ def spool_rows(photo: Path, spool: int, most: int | None = None) -> tuple[SpoolL
                 ) from None
         layout = SpoolLayout(strips.file.height, strips.file.width, strips.dtype.name, strips.file.orientation)
         return layout, strips.notes
-
-
-def _limit(megabytes: int) -> None:
-    for what, most in ((resource.RLIMIT_DATA, megabytes << 20), (resource.RLIMIT_CPU, SECONDS)):
-        _, hard = resource.getrlimit(what)
-        resource.setrlimit(what, (most if hard == resource.RLIM_INFINITY else min(most, hard), hard))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
 
 
 def serve(requests: socket.socket) -> None:

@@ -2,7 +2,6 @@
 
 import json
 import os
-import signal
 import subprocess
 import sys
 import tempfile
@@ -13,6 +12,7 @@ from types import TracebackType
 from typing import Any, Protocol
 
 import numpy as np
+from priorraw.apart import why
 from priorraw.errors import InputError
 
 from priorraw_edge.runtime.exif import Facts
@@ -131,7 +131,7 @@ class Spool:
         out, said = self._process.communicate()
         code = self._process.returncode
         if code:
-            raise InputError(f"{self._photo}: {_why(code, said)}; make or copy the file again, or convert it to PNG")
+            raise InputError(f"{self._photo}: {why(code, said)}; make or copy the file again, or convert it to PNG")
         answer = json.loads(out)
         if "error" in answer:
             raise InputError(answer["error"])
@@ -152,14 +152,3 @@ class Spool:
             self._process.kill()
         self._process.communicate()
         self._file.close()
-
-
-def _why(code: int, said: bytes) -> str:
-    if code == -signal.SIGXCPU:
-        return "its decoder ran too long"
-    if code == -signal.SIGKILL:
-        return "its decoder was stopped from outside or ran too long (out of memory?)"
-    if code < 0:
-        return f"its decoder crashed ({signal.Signals(-code).name})"
-    last = said.decode(errors="replace").strip().splitlines()[-1:]
-    return f"its decoder failed ({' '.join(last)[:120]})"
