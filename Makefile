@@ -3,7 +3,8 @@
 #   make test   the test suite            make lint   style and types
 #   make native the C++ runner for this machine, built and self-tested; make native-arm64: for ARM boxes, emulated
 #   make android  the Android demo's tests and a packaging check, without Gradle: docs/android.md
-#   make crash  commands killed anywhere and started again; see docs/reliability.md
+#   make fuzz crash  damaged files for every reader; commands killed anywhere and started again: docs/reliability.md
+#   make guided soak audit   fuzzing led by coverage; thousands of reconstructions; licences and a bill of materials
 #   make clean  remove build/             make distclean   also the virtual environment
 #   make assets DATA=folder   prepare, train and measure what prior_assets/ ships; goes on where it stopped
 #   make results              train the networks it is compared with, measure all, fill in the README
@@ -17,7 +18,7 @@ TESTABLE := $(VENV)/.testable
 # The extra `arm`. Its tools ask for an older NumPy than the other extras and work with this one too: the tests lower.
 ARM := tosa-tools ai_ml_sdk_model_converter
 
-.PHONY: demo test lint crash setup clean distclean assets results ablation parity bench scaling cameras native native-arm64 android android-assets
+.PHONY: demo test lint fuzz crash guided soak audit setup clean distclean assets results ablation parity bench scaling cameras native native-arm64 android android-assets
 .DELETE_ON_ERROR:
 
 demo: $(INSTALLED)
@@ -32,8 +33,23 @@ lint: $(TESTABLE)
 	$(BIN)/mypy
 
 # Bounded by minutes; the long runs are in docs/reliability.md.
+fuzz: $(TESTABLE)
+	OMP_NUM_THREADS=1 $(BIN)/python -m reliability.fuzz --inputs 2000
+
 crash: $(TESTABLE)
 	OMP_NUM_THREADS=1 $(BIN)/python -m reliability.crash --kills 10 --operations 5
+
+guided: $(TESTABLE)
+	@$(PIP) install -q -c constraints.txt -e '.[fuzz]'
+	OMP_NUM_THREADS=1 $(BIN)/python -m reliability.guided --seconds 30
+
+soak: $(TESTABLE) build/native/bundles/fp32-128
+	$(BIN)/python -m reliability.soak --rounds 2000 --bundle build/native/bundles/fp32-128
+	$(BIN)/python -m reliability.soak --rounds 400 --engines 8 --bundle build/native/bundles/fp32-128
+
+audit: $(TESTABLE)
+	@$(PIP) install -q -c constraints.txt -e '.[audit]'
+	$(BIN)/python -m reliability.audit --out build/sbom.json
 
 setup: $(INSTALLED)
 

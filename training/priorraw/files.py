@@ -46,10 +46,21 @@ def _filling(path: Path) -> Iterator[None]:
     """The same for a full disk while the caller writes; other failures of the caller pass."""
     try:
         yield
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+    except Exception as error:
+        number = _errno(error)
+        if number not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             raise
-        raise InputError(f"{path}: cannot be written ({error.strerror}); make room or choose another place") from None
+        raise InputError(
+            f"{path}: cannot be written ({os.strerror(number)}); make room or choose another place"
+        ) from None
+
+
+def _errno(error: Exception) -> int | None:
+    """What the system said, also through safetensors, whose own error ends in Rust's words for it."""
+    if isinstance(error, OSError):
+        return error.errno
+    found = re.search(r"\(os error (\d+)\)", str(error))
+    return int(found[1]) if found else None
 
 
 @contextmanager

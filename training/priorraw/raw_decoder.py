@@ -131,6 +131,8 @@ def main(path: Path, spool: int, what: str) -> dict[str, Any]:
             out.write(data)
     except InputError as error:
         return {"error": str(error)}
+    except OSError as error:
+        return {"error": f"{path}: no room for its pixels in {tempfile.gettempdir()} ({error.strerror}); make room"}
     except MemoryError:
         return {"error": f"{path}: decoding it takes more than {MEGABYTES} MB; leave it out"}
     return told

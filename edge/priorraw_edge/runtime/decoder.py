@@ -65,16 +65,17 @@ def spool_rows(photo: Path, spool: int, most: int | None = None) -> tuple[SpoolL
     Raises:
         InputError: the photograph cannot be used or has more than `most` pixels, or the disk is full.
     """
-    with open(spool, "wb", closefd=False) as out, open_strips(photo) as strips:
+    with open_strips(photo) as strips:
         width, height = strips.file.width, strips.file.height
         if most is not None and width * height > most:
             raise InputError(
                 f"{photo}: {width}x{height} is above the limit of {most / 1e6:.0f} megapixels here; shrink it"
             )
         for rows in strips.rows:
-            data = np.ascontiguousarray(rows, strips.dtype).data
+            data = np.ascontiguousarray(rows, strips.dtype).data.cast("B")
             try:
-                out.write(data)
+                while data:  # unbuffered: what does not fit shows here, and not when the file is closed
+                    data = data[os.write(spool, data) :]
             except OSError as error:
                 size = strips.file.height * strips.file.width * 3 * strips.dtype.itemsize
                 raise InputError(
