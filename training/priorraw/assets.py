@@ -23,7 +23,7 @@ from torch import Tensor
 from priorraw.bank import Bank
 from priorraw.cameras import unknown_camera
 from priorraw.errors import InputError, reason
-from priorraw.files import atomic_file, read_json, sha256, write_json
+from priorraw.files import atomic_file, read_json, refuse_special, sha256, write_json
 from priorraw.model import ModelConfig, PriorRAW
 from priorraw.pictures import thumbnail_of, to_tensor
 
@@ -162,6 +162,7 @@ def load_reconstructor(path: Path) -> tuple[ModelConfig, dict[str, Tensor]]:
 
 def _read_part(path: Path, config: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Tensor]]:
     """`config` with the entries of the parts that a file holds in place of its own, and the file's tensors."""
+    refuse_special(path)
     try:
         with safe_open(path, "pt") as file:
             own = json.loads((file.metadata() or {})["config"])

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from priorraw.bank_info import BankInfo
 from priorraw.errors import InputError, reason
-from priorraw.files import atomic_file
+from priorraw.files import atomic_file, refuse_special
 from priorraw.model import PriorRAW
 from priorraw.pictures import TrainingPicture
 from priorraw.progress import track
@@ -59,6 +59,7 @@ class Bank:
         Raises:
             InputError: missing, damaged, or shapes and values that no bank has.
         """
+        refuse_special(path)
         try:
             with safe_open(path, "np") as file:
                 info = BankInfo(**json.loads((file.metadata() or {})["bank"]))
@@ -67,6 +68,8 @@ class Bank:
             raise InputError(f"{path}: not found; build one with priorraw-edge bank build") from None
         except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
             raise InputError(f"{path}: not a prior bank ({reason(error)}); build it again") from None
+        if keys.size == 0:
+            raise InputError(f"{path}: not a prior bank (it has no entries); build it again")
         if keys.shape != (info.K, info.d) or raw.shape != (info.K, 3) or srgb.shape != (info.K, 3):
             raise InputError(f"{path}: shapes {keys.shape}, {raw.shape}, {srgb.shape} contradict its metadata")
         if not all(a.dtype == np.float32 and np.isfinite(a).all() for a in (keys, raw, srgb)):

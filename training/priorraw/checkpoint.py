@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from priorraw.errors import InputError, reason
-from priorraw.files import atomic_file
+from priorraw.files import atomic_file, refuse_special
 
 
 def step_generator(seed: int, step: int) -> torch.Generator:
@@ -52,6 +52,7 @@ def load_checkpoint(
     Raises:
         InputError: the file is damaged, or belongs to a run with other settings.
     """
+    refuse_special(path)
     try:
         with safe_open(path, "pt") as file:
             metadata = file.metadata() or {}

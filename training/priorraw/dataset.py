@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from priorraw.errors import InputError
-from priorraw.files import read_json, visible
+from priorraw.files import read_json, refuse_special, visible
 from priorraw.isp import dequantise
 
 FORMAT = 1
@@ -98,6 +98,7 @@ def read_png(path: Path) -> np.ndarray:
     """
     import cv2
 
+    refuse_special(path)
     try:
         data = path.read_bytes()
     except FileNotFoundError:

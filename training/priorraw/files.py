@@ -191,6 +191,16 @@ def write_json(path: Path, value: Any) -> None:
         temporary.write_text(json.dumps(value, indent=2, sort_keys=True) + "\n")
 
 
+def refuse_special(path: Path) -> None:
+    """A pipe or device in the place of a file would be waited for, or read without end.
+
+    Raises:
+        InputError: `path` is neither a file nor a folder; nothing is said of one that is absent.
+    """
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise InputError(f"{path}: is no file; name one")
+
+
 def read_json(path: Path) -> dict[str, Any]:
     """Read a JSON object.
 
@@ -198,8 +208,7 @@ def read_json(path: Path) -> dict[str, Any]:
         InputError: the file is missing, no regular file, larger than `LARGEST_JSON`, or no sound JSON object.
     """
     try:
-        if path.exists() and not path.is_file():
-            raise InputError(f"{path}: not readable as JSON (is no file); make it again")
+        refuse_special(path)
         if path.stat().st_size > LARGEST_JSON:
             raise InputError(f"{path}: not readable as JSON (larger than {LARGEST_JSON >> 20} MB); make it again")
         text = path.read_bytes()

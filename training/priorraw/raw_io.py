@@ -13,6 +13,7 @@ import numpy as np
 
 from priorraw import cameras, isp
 from priorraw.errors import InputError, reason
+from priorraw.files import refuse_special
 from priorraw.raw_decoder import Mosaic, mosaic_apart
 
 # What a folder of camera files is searched for. A file that is named itself may end as it likes.
@@ -107,6 +108,7 @@ def _tags(path: Path) -> dict[int, Any]:
     """
     import tifffile
 
+    refuse_special(path)
     try:
         data = path.read_bytes()
     except OSError as error:

@@ -21,7 +21,8 @@ from priorraw.isp import normalise_levels
 from priorraw.raw_io import EXTENSIONS, read_camera_file
 
 RAW = "raw.npy"  # the member of a pack that is streamed
-LARGEST_LIST = 1 << 28  # bytes of its other members
+LISTS = ("illuminant.npy", "name.npy")
+LARGEST_LIST = 1 << 28  # bytes of one of its other members
 MAX_PIXELS = 200_000_000  # of a scene
 # What zipfile and NumPy raise on damaged packs; a header of an array is read as Python's tokens.
 PACK_ERRORS = (
@@ -150,18 +151,16 @@ def _pack(path: Path, black: float, white: float) -> Source:
     """A pack: raw uint16 (N, H, W, 3), illuminant (N, 3), name (N,). Pixels are streamed."""
     try:
         with zipfile.ZipFile(path) as archive:
-            members = archive.infolist()
-            if len({member.filename for member in members}) != len(members):
+            names_in = archive.namelist()
+            if len(set(names_in)) != len(names_in):
                 raise InputError(f"{path}: holds two arrays of one name; fetch the pack again")
-            if any(member.file_size > LARGEST_LIST for member in members if member.filename != RAW):
-                raise InputError(f"{path}: holds a list of over {LARGEST_LIST >> 20} MB; fetch the pack again")
+            missing = {RAW, *LISTS} - set(names_in)
+            if missing:
+                lacking = ", ".join(sorted(name.removesuffix(".npy") for name in missing))
+                raise InputError(f"{path}: lacks {lacking}; a pack has raw, illuminant, name")
             if archive.testzip() is not None:
                 raise InputError(f"{path}: is damaged (checksum); fetch the pack again")
-        with np.load(path, allow_pickle=False) as pack:
-            missing = {"raw", "illuminant", "name"} - set(pack.files)
-            if missing:
-                raise InputError(f"{path}: lacks {', '.join(sorted(missing))}; a pack has raw, illuminant, name")
-            lights, names = (np.asarray(pack[name]) for name in ("illuminant", "name"))
+            lights, names = (_list(path, archive, name) for name in LISTS)
         with _raw_member(path) as (_, shape):
             N = shape[0]
     except PACK_ERRORS as error:
@@ -188,6 +187,24 @@ def _pack(path: Path, black: float, white: float) -> Source:
     return Source(N, scenes)
 
 
+def _header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype]:
+    """Shape, Fortran order and type at the head of an array's member; the stream is then at its first value."""
+    version = np.lib.format.read_magic(file)
+    header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    return header(file)
+
+
+def _list(path: Path, archive: zipfile.ZipFile, name: str) -> np.ndarray:
+    """A small array of a pack, whose header is compared with its size before there is memory for it."""
+    with archive.open(name) as file:
+        shape, fortran, dtype = _header(file)
+        held = archive.getinfo(name).file_size - file.tell()
+        fits = min(shape, default=0) >= 0 and held == dtype.itemsize * math.prod(shape) <= LARGEST_LIST
+        if dtype.hasobject or fortran or not fits:
+            raise InputError(f"{path}: {name} has {held} bytes for {dtype} {str(shape)[:60]}; fetch the pack again")
+        return np.frombuffer(file.read(held), dtype).reshape(shape)
+
+
 class _raw_member:  # noqa: N801  a context manager, used like a function
     """Open the array `raw` of a pack as a byte stream: (stream at the first pixel, shape)."""
 
@@ -197,9 +214,7 @@ class _raw_member:  # noqa: N801  a context manager, used like a function
     def __enter__(self) -> tuple[IO[bytes], tuple[int, ...]]:
         self.archive = zipfile.ZipFile(self.path)
         self.file = self.archive.open(RAW)
-        version = np.lib.format.read_magic(self.file)
-        header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        shape, fortran, dtype = header(self.file)
+        shape, fortran, dtype = _header(self.file)
         if len(shape) != 4 or shape[3] != 3 or dtype != np.dtype("<u2") or fortran:
             self.__exit__()
             raise InputError(f"{self.path}: raw is {dtype} {str(shape)[:60]}, not uint16 (N, H, W, 3)")

@@ -16,6 +16,7 @@ from typing import BinaryIO
 
 import numpy as np
 from priorraw.errors import InputError
+from priorraw.files import refuse_special
 
 MAX_PIXELS = 200_000_000
 MAX_SIDE = 65_535  # JPEG's own limit
@@ -89,6 +90,7 @@ def decode(path: Path) -> Iterator[Decoded]:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[BinaryIO]:
+    refuse_special(path)
     try:
         file = path.open("rb")
         file.peek(1)
