@@ -27,9 +27,9 @@ def write_benchmark(result: dict[str, Any], path: Path) -> None:
         names = [f"{row['of']}: {row['label']}" for row in rows]
         ours = [row["of"] == OURS for row in rows]
         times = bars(names, [row["seconds"] for row in rows], "seconds a megapixel", ours=ours, log=True)
-        memory = bars(names, [row["peak_rss"] / 1e6 for row in rows], "peak RSS, MB", ours=ours, log=True)
+        memory = bars(names, [row["peak_rss"] / 1e6 for row in rows], "peak RSS, MB", ours=ours)
         page.add(
-            plot(times, "Time", "Medians of the rounds; ours in blue."),
+            plot(times, "Time", "Medians of the rounds, on a logarithmic scale; ours in blue."),
             plot(memory, "Memory", "Peak resident memory of the process that ran it."),
         )
     page.add(heading("Per megapixel"), table(*rows_table(result)))

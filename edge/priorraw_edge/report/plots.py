@@ -29,7 +29,9 @@ def bars(names: Sequence[str], values: Sequence[float], label: str, *, ours: Seq
         axes.grid(axis="x", alpha=0.3)
         axes.set_axisbelow(True)
         for place, value in zip(places, values, strict=True):
-            axes.annotate(f" {value:.3g}", (value, place), va="center", fontsize=8)
+            axes.annotate(
+                f" {value:.3g}" if value < 1000 else f" {value:,.0f}", (value, place), va="center", fontsize=8
+            )
         axes.margins(y=0.01, x=0.1)
         return _svg(figure)
 
