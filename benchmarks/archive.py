@@ -22,7 +22,7 @@ from benchmarks.calls import main
 from benchmarks.scaling import CLI, watch
 
 SIDES = (640, 480)  # of a picture: 0.3 megapixels
-COUNTS = (40, 120, 360)
+COUNTS = (20, 60, 120)
 
 
 def write_tree(folder: Path, count: int) -> None:

@@ -23,7 +23,7 @@ from benchmarks.calls import main
 from benchmarks.scaling import CLI, watch
 
 ROWS = ("gemm", "ours", "scales", "sklearn", "faiss")
-SCALES = (25, 50)  # shards of the smaller runs that predict the whole
+SCALES = (25, 50, 100)  # hundredths of the shards: two smaller runs predict the whole
 MODULE = "benchmarks.full_bank"
 BATCH = 65_536  # of MiniBatchKMeans
 TENTH = 10
@@ -49,8 +49,8 @@ def scales(shards: Shards, K: int, G: int, seed: int) -> dict[str, Any]:
 
     told: dict[str, Any] = {}
     centroids, _, _ = shards.sample(K, seed)  # pixels as centroids: cheaper than k-means, and moved once
-    for count in SCALES:
-        part = Shards(shards.paths[:: max(1, len(shards) // count)][:count])
+    for share in SCALES:
+        part = Shards(shards.paths[:: 100 // share])
         laps = [time.monotonic()]
         centroids, _ = kmeans_pass(part, centroids, Threads())
         laps.append(time.monotonic())
@@ -59,7 +59,7 @@ def scales(shards: Shards, K: int, G: int, seed: int) -> dict[str, Any]:
         means(part, groups, Threads())
         laps.append(time.monotonic())
         seconds = dict(zip(("pass", "nearest", "means"), np.diff(laps).tolist(), strict=True))
-        told[str(count)] = {"features": part.total, **seconds}
+        told[str(share)] = {"features": part.total, **seconds}
     return told
 
 

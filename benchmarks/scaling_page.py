@@ -65,23 +65,21 @@ def full_bank(document: dict[str, Any]) -> str:
         f"{ours['full_reference_psnr']:.2f} dB from all pixels of other pictures."
     )
     if "scales" in rows:
-        text += ["", _scales(rows["scales"]["told"], document["features"], each, seconds)]
+        text += ["", _scales(rows["scales"]["told"])]
     return "\n".join(text)
 
 
-def _scales(told: dict[str, dict[str, float]], features: int, each: float, seconds: dict[str, float]) -> str:
+def _scales(told: dict[str, dict[str, float]]) -> str:
     """A line through two smaller scales, and what it says of the whole."""
-    small, larger = sorted(told.values(), key=lambda figures: figures["features"])
-    measured = {"pass": each, "nearest": seconds["nearest pixels"], "means": seconds["means"]}
+    small, larger, whole = sorted(told.values(), key=lambda figures: figures["features"])
     rows = []
     for name, title in (("pass", "a pass"), ("nearest", "nearest G"), ("means", "means")):
         slope = (larger[name] - small[name]) / (larger["features"] - small["features"])
-        predicted = small[name] + slope * (features - small["features"])
-        rows.append(
-            (title, f"{small[name]:.1f} s", f"{larger[name]:.1f} s", f"{predicted:.1f} s", f"{measured[name]:.1f} s")
-        )
-    head = ("what", *(f"{figures['features']:,.0f}" for figures in (small, larger)), "predicted", "measured")
-    return table(head, rows)
+        predicted = small[name] + slope * (whole["features"] - small["features"])
+        off = f"{predicted / whole[name] - 1:+.0%}"
+        rows.append((title, *(f"{s:.1f} s" for s in (small[name], larger[name], predicted, whole[name])), off))
+    head = ("what", *(f"{figures['features']:,.0f}" for figures in (small, larger)))
+    return table((*head, f"predicted for {whole['features']:,.0f}", "measured", "off"), rows)
 
 
 def archive(document: dict[str, Any]) -> str:

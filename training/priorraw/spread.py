@@ -30,7 +30,7 @@ class Threads:
     """Threads of this process; matrix products run on one core each."""
 
     def __init__(self, workers: int | None = None):
-        self.workers = workers or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else workers or 1
+        self.workers = workers or os.cpu_count() or 1
 
     def __call__(self, function: Callable[..., T], items: Iterable[Any], *shared: Any) -> Iterator[T]:
         from threadpoolctl import threadpool_limits

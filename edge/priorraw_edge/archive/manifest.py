@@ -39,7 +39,7 @@ COLUMNS = {
     "neutral": "TEXT",  # JSON, as are the next two
     "hint": "TEXT",
     "notes": "TEXT",
-    "seconds": "REAL",  # from the photograph to the output on disk
+    "seconds": "REAL",  # of its worker: waiting for the decoder, rebuilding, writing
     "worker": "TEXT",  # machine and process
     "finished": "REAL",  # seconds since 1970
 }

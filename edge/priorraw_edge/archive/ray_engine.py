@@ -49,7 +49,8 @@ def rows(
         raise InputError(f"--workers {workers}: the cluster has {cores} cores; ask for as many at most")
     workers = workers or cores
     say(f"Ray: {workers} workers, {cores} cores")
-    marks.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(marks, ignore_errors=True)  # of a run that was killed
+    marks.mkdir(parents=True)
     remaining = iter(tasks)
     try:
         while window := [{"task": _packed(task)} for task in islice(remaining, WINDOW)]:
