@@ -14,7 +14,7 @@ FENCE = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 TARGETS = set(re.findall(r"^([a-z][a-z0-9-]*):", (ROOT / "Makefile").read_text(), re.MULTILINE))
 
 # First words of other programs: their own documentation says what they take (priorraw-native: tests/test_native.py).
-OTHERS = {"priorraw-native", "apt-get", "eval", "exiftool", "gradle", "java", "pip", "docker", "curl"}
+OTHERS = {"priorraw-native", "apt-get", "eval", "exiftool", "gradle", "java", "pip", "docker", "curl", "torchrun"}
 # Ours that run here, on a small photograph and the shipped assets.
 CHEAP = {"targets", "doctor", "info", "reconstruct"}
 DEAR = ("--assets", "--bank", "--bundle", "--resume", "--workers", "*")  # of those, what needs something made before

@@ -9,7 +9,7 @@ from priorraw.results import fill
 
 from benchmarks.archive import predicted, steady, write_tree
 from benchmarks.full_bank_data import SIDE, crops_of
-from benchmarks.scaling_page import archive, full_bank, sensors
+from benchmarks.scaling_page import full_bank, sensors
 
 ROOT = Path(__file__).parents[1]
 
@@ -35,12 +35,9 @@ def test_crops_tile_a_picture():
 
 
 def test_the_page_says_what_was_measured(tmp_path):
-    bank, measured = (read_json(ROOT / f"benchmarks/results/{name}.json") for name in ("full-bank", "archive"))
+    bank = read_json(ROOT / "benchmarks/results/full-bank.json")
     page = tmp_path / "scaling.md"
     page.write_text((ROOT / "docs/scaling.md").read_text())
-    fill(
-        page,
-        {"full-bank": lambda: full_bank(bank), "sensors": lambda: sensors(bank), "archive": lambda: archive(measured)},
-    )
+    fill(page, {"full-bank": lambda: full_bank(bank), "sensors": lambda: sensors(bank)})
     assert page.read_text() == (ROOT / "docs/scaling.md").read_text()
     assert bank["features"] == 26_214_400
