@@ -95,8 +95,7 @@ class Trial:
             for (name, digest), digests in zip(seen.items(), allowed, strict=True)
             if digest not in digests
         ]
-        own = {"checkpoint.safetensors"} if self.subject.resumes else set()
-        strays = sorted(p for p in _files(self.place) - self._usual if p.name not in own and "log" not in p.parts)
+        strays = sorted(p for p in _files(self.place) - self._usual if not set(self.subject.own) & set(p.parts))
         faults += [f"{path} is a stray" for path in strays]
         return ended.code == -9, seen, faults
 

@@ -34,7 +34,7 @@ class Subject:
     name: str
     arguments: Callable[[Inputs, Path], list[object]]
     results: tuple[str, ...]
-    resumes: bool = False  # may leave files of its own (checkpoints, logs) before it is done
+    own: tuple[str, ...] = ()  # files, or folders, of its own that it may leave before it is done: checkpoints, logs
     other: Callable[[Inputs, Path], list[object]] | None = None
     in_a_row: int = 1
 
@@ -121,21 +121,26 @@ MODEL = ("shared/encoder.safetensors", "shared/reconstructor.safetensors")
 CAMERA = tuple(f"olympus-e-pl6/{name}" for name in ("bank.safetensors", "asset.json"))
 BANK = ("bank.safetensors", *(f"assets/{name}" for name in MODEL + CAMERA))
 RAW = tuple(f"raw/{name}.dng" for name in "ab") + tuple(f"trust/{name}.png" for name in "ab")
+RUN = ("checkpoint.safetensors", "log")
+ARCHIVE = ("manifest.sqlite", "manifest.sqlite-journal", "manifest.sqlite-wal", "manifest.sqlite-shm", "report.json")
+
+
+def _archive(i: Inputs, out: Path) -> list[object]:
+    places = ["-o", out / "raw", "--reliability", out / "trust", "--resume"]
+    return ["reconstruct", i.photos, *places, "--assets", i.assets, "--camera", "olympus-e-pl6"]
+
+
 SUBJECTS = {
     subject.name: subject
     for subject in (
-        Subject("train-search", _train("search", 8, "--dim", 8), ("run/encoder.safetensors",), resumes=True),
-        Subject("train-light", _train("light", 8), ("run/light.safetensors",), resumes=True),
-        Subject(
-            "train-reconstruct",
-            _train("reconstruct", 12, "--batch", 2),
-            ("run/reconstructor.safetensors",),
-            resumes=True,
-        ),
+        Subject("train-search", _train("search", 8, "--dim", 8), ("run/encoder.safetensors",), RUN),
+        Subject("train-light", _train("light", 8), ("run/light.safetensors",), RUN),
+        Subject("train-reconstruct", _train("reconstruct", 12, "--batch", 2), ("run/reconstructor.safetensors",), RUN),
         Subject("bank", _bank(0), BANK, other=_bank(1)),
         Subject("prepare", _prepare(0), ("pairs",), other=_prepare(1)),
         Subject("export", _export(TILE), ("bundle",), other=_export(TILE + 8), in_a_row=10),
         Subject("reconstruct", _reconstruct("none"), RAW, other=_reconstruct("2,1,1.5")),
+        Subject("archive", _archive, RAW, own=ARCHIVE),
     )
 }
 
