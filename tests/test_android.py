@@ -8,6 +8,7 @@ import tomllib
 import zipfile
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import rawpy
@@ -34,12 +35,16 @@ LAYOUT = {256, 257, 258, 259, 273, 277, 278, 279, 282, 283, 284, 296, 322, 323, 
 POINTERS = {SUB_IFDS, EXIF_IFD}
 
 
+# A serial number; values that the standard does not know; a number over zero; a day that there is not.
+STRANGE = {42033: "serial", 37385: 12, 41986: 9, 37386: IFDRational(5, 0), 36868: "2024:02:30 07:08:09"}
+
+
 def photo(path: Path, orientation: int = 1) -> Path:
-    """PHOTO as a PNG that says how it was taken."""
+    """PHOTO as a PNG that says how it was taken, and what no DNG may repeat: STRANGE."""
     exif = Image.Exif()
-    exif[271], exif[272], exif[274], exif[315] = "Acme", "Acme 7", orientation, "José".encode()
+    exif[271], exif[272], exif[274], exif[315] = "Acme\x1b[31m\n", "Acme 7 \xe9", orientation, "José".encode()
     exif.get_ifd(EXIF_IFD).update(
-        {33437: IFDRational(28, 10), 34855: 200, 36867: "2024:05:06 07:08:09", 42033: "serial"}
+        {33437: IFDRational(28, 10), 34855: 200, 36867: "2024:05:06 07:08:09", 42036: "L" * 1200, **STRANGE}
     )
     Image.fromarray(PHOTO).save(path, exif=exif)
     return path
@@ -128,7 +133,9 @@ def test_the_dng_has_the_tags_of_pythons(pair):
         different = {code for code in found if found[code] != expected[code]}
         assert different <= {50728}, {code: (found[code], expected[code]) for code in different}  # AsShotNeutral: above
     exif = tags_of(pair[1])[2]
-    assert (exif["FNumber"], exif["ISOSpeedRatings"]) == ((14, 5), 200)
+    assert (exif["FNumber"], exif["ISOSpeedRatings"], len(exif["LensModel"])) == ((14, 5), 200, 1000)
+    assert not {"BodySerialNumber", "Flash", "ExposureMode", "FocalLength", "DateTimeDigitized"} & exif.keys()
+    assert tags_of(pair[1])[0][270][1] == "Rebuilt from a picture by Acme [31m Acme 7 ?, no sensor's own data"
 
 
 def test_the_preview_is_the_photograph(pair):
@@ -173,6 +180,29 @@ def test_the_screen_shows_what_the_isp_renders(tmp_path):
     developed = isp.quantise(isp.render(result.raw, gains, result.color_matrix), 8)
     assert np.abs(right - developed).max() <= 1  # seen: 1, in 0.008 % of values
     assert np.abs(left - right).max() > 20
+
+
+def test_the_desktop_screen_shows_both_halves_and_its_dials_move_them(tmp_path):
+    """Where they lie is the layout's matter: the photograph enlarged is found left, the RAW right of the middle."""
+    picture = photo(tmp_path / "photo.png")
+    shown = []
+    for ev in (0, 2):
+        code, _, err = demo("--screen", bundle(), picture, tmp_path / "screen.png", ev, 0)
+        assert (code, err) == (0, "")
+        shown.append(cv2.imread(str(tmp_path / "screen.png"))[..., ::-1])
+    assert shown[0].shape == (800, 900, 3)
+    enlarged = cv2.resize(PHOTO, (900, 600))
+    places = {}
+    for side, part in (("left", np.s_[:, 60:440]), ("right", np.s_[:, 460:840])):
+        match = cv2.matchTemplate(shown[0], np.ascontiguousarray(enlarged[part][50:-50]), cv2.TM_CCOEFF_NORMED)
+        _, score, _, (x, y) = cv2.minMaxLoc(match)
+        places[side] = (x, y)
+        assert score > 0.9, side
+        assert shown[1][y : y + 500, x : x + 380].mean() > shown[0][y : y + 500, x : x + 380].mean() + 30
+    assert abs(places["left"][0] - 60) <= 1 and abs(places["right"][0] - 460) <= 1
+    assert abs(places["left"][1] - places["right"][1]) <= 1
+    below = shown[0][max(places.values())[1] + 560 :]
+    assert (below < 100).all(-1).sum() > 300  # words and dials
 
 
 def test_a_12_megapixel_photograph(data, tmp_path):

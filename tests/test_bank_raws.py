@@ -197,6 +197,20 @@ def test_a_damaged_file_is_named_or_skipped(cli, tmp_path):
     assert code == 0 and facts["reference_pictures"] == 5 and "shot_3.dng" in facts["skipped"][0]
 
 
+def test_what_the_system_hides_in_a_folder_is_no_camera_file(cli, tmp_path):
+    folder = write_files(tmp_path / "raws", LIGHTS[:3])
+    (folder / "._shot_0.dng").write_bytes(b"\0\5\x16\7")  # macOS, on cards and shares
+    code, out, _ = cli("bank", "build", "--raws", folder, "-o", tmp_path / "b", *SMALL, "--json")
+    assert code == 0 and json.loads(out)["reference_pictures"] == 3
+
+
+def test_files_that_are_all_white_are_refused(cli, tmp_path):
+    (tmp_path / "raws").mkdir()
+    for i in range(3):
+        write_dng(tmp_path / "raws" / f"{i}.dng", np.full((128, 192), 65535, np.uint16))
+    assert "0: without it the bank is empty" in refused(cli, tmp_path, "--raws", tmp_path / "raws", "--entries", 5000)
+
+
 @pytest.mark.parametrize(
     ("make", "model", "expected"),
     [

@@ -75,6 +75,21 @@ def _with(tag, value) -> Image.Exif:
     return told
 
 
+def test_a_strangers_text_is_one_line_without_control_characters(tmp_path):
+    """A terminal obeys escape sequences: a photograph's file must not write them."""
+    told = Image.Exif()
+    told[271], told[272], told[305] = (
+        "Acme\x1b[31m Corp",
+        "Mod\x07el\r\n\x1b]0;x\x07 7" + "x" * 5000,
+        "Photoshop\n\x1b[2J",
+    )
+    xmp = b'<x:xmpmeta><rdf:Description xmp:CreatorTool="a\x1b[31m\nb"/></x:xmpmeta>'
+    Image.new("RGB", (8, 8)).save(tmp_path / "a.jpg", exif=told, xmp=xmp)
+    facts = read_facts(tmp_path / "a.jpg")
+    assert (facts.make, facts.software, facts.creator_tool) == ("Acme [31m Corp", "Photoshop [2J", "a [31m b")
+    assert facts.model.startswith("Mod el ]0;x 7xxx") and len(facts.model) <= 100
+
+
 def test_makers_notes_are_noticed_and_stay_behind(tmp_path):
     facts = read_facts(photo(tmp_path / "a.jpg", b"Exif\0\0" + exif(*CAMERAS["nikon"][:4])))
     assert facts.maker_note and facts.exif == () and facts.camera == "NIKON D5000"

@@ -5,10 +5,8 @@ plugins {
 
 android {
     namespace = "org.priorraw.demo"
-    compileSdk = libs.versions.compileSdk.get().toInt()
     defaultConfig {
         applicationId = "org.priorraw.demo"
-        minSdk = libs.versions.minSdk.get().toInt()
         targetSdk = libs.versions.targetSdk.get().toInt()
         versionCode = 1
         versionName = "0.1.0"
@@ -21,13 +19,6 @@ android {
             isMinifyEnabled = true
             proguardFiles(getDefaultProguardFile("proguard-android-optimize.txt"))
         }
-    }
-    compileOptions {
-        sourceCompatibility = JavaVersion.VERSION_1_8
-        targetCompatibility = JavaVersion.VERSION_1_8
-    }
-    kotlinOptions {
-        jvmTarget = "1.8"
     }
     sourceSets["main"].assets.srcDir(rootDir.resolve("../build/android/assets")) // from `make android-assets`
 }

@@ -24,7 +24,7 @@ fi
 
 run=$classes/host:$classes/engine:$classes/core:$executorch:$classes/stubs:$stdlib
 case $what in
-    classpath) echo "-Dpriorraw.jni=$library -cp $run" ;;
+    classpath) echo "-Dpriorraw.jni=$library -Dpriorraw.strings=$demo/app/src/main/res/values/strings.xml -cp $run" ;;
     test)
         bundle=$(cd "${2:?name a bundle}" && pwd)
         tests=("$demo/core/src/test/kotlin" "$demo/engine-et/src/test/kotlin")

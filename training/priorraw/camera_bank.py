@@ -207,6 +207,10 @@ def _leave_one_out(
     for i in track(range(len(shots)), "leave one out"):
         others = few_files_vector(np.delete(lights, i, 0), shots.color_matrix)
         bank = _bank(groups, replace(info, camera_vector=others.tolist()), i)
+        if not bank.info.K:
+            raise InputError(
+                f"{shots.names[i]}: without it the bank is empty: the other files show nothing else; give other scenes"
+            )
         prior = Prior(model, bank, shots.camera, "", "", "")
         raw, srgb = shots.pair(i)
         mask, light = mask_of(raw), shots.illuminant(i)

@@ -179,7 +179,9 @@ def _camera_of(scene: Scene, camera: str | None, color_matrix: np.ndarray | None
 def _check_same_camera(own: _Camera, first: _Camera) -> None:
     if own.model != first.model:
         theirs, ours = (c.model or f"a pack or PNG folder of {c.name}" for c in (own, first))
-        raise InputError(f"{own.source}: is from {theirs}, {first.source} from {ours}; make a dataset of each")
+        raise InputError(
+            f"{own.source}: is from {theirs}, {first.source} from {ours}; keep each camera in a folder of its own"
+        )
 
 
 def _walk(

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from priorraw_edge.runtime.decode import DECODER_ERRORS, quiet_decoders
-from priorraw_edge.runtime.ifd import ASCII, RATIONALS, Block, Entry
+from priorraw_edge.runtime.ifd import ASCII, RATIONALS, Block, Entry, one_line
 from priorraw_edge.runtime.png import open_png
 
 MAKE, MODEL, SOFTWARE, XMP, EXIF_IFD, GPS_IFD, MAKER_NOTE = 271, 272, 305, 700, 34665, 34853, 37500
@@ -182,7 +182,7 @@ def _facts(block: bytes | mmap.mmap | None, xmp: bytes) -> Facts:
 def _xmp_facts(xmp: bytes) -> dict[str, Any]:
     tool = re.search(rb"CreatorTool(?:=[\"']|>)([^\"'<]{1,100})", xmp)
     return {
-        "creator_tool": tool[1].decode("utf-8", "replace").strip() if tool else "",
+        "creator_tool": one_line(tool[1].decode("utf-8", "replace")) if tool else "",
         "history": b"xmpMM:History" in xmp or b"crs:HasSettings" in xmp,
     }
 

@@ -14,6 +14,7 @@ ASCII, RATIONALS, OFFSETS = 2, (5, 10), (4, 13)
 MAX_ENTRIES = 1000
 MAX_VALUES = 100_000
 MAX_BYTES = 1 << 20
+MAX_TEXT = 100  # of a text that people are to read
 
 
 @dataclass(frozen=True)
@@ -119,14 +120,19 @@ class Block:
         return [float(n) for n in self._numbers("H" * number, entry.at + 2 * start)]
 
     def text(self, entry: Entry | None) -> str:
-        """The text of an ASCII tag without its padding; empty where there is none."""
+        """The text of an ASCII tag as `one_line`; empty where there is none."""
         if entry is None or entry.kind != ASCII:
             return ""
-        raw = self.data[entry.at : entry.at + min(entry.count, MAX_VALUES)]
-        return raw.split(b"\0")[0].decode("ascii", "replace").strip()
+        raw = self.data[entry.at : entry.at + min(entry.count, MAX_TEXT)]
+        return one_line(raw.split(b"\0")[0].decode("ascii", "replace"))
 
     def _numbers(self, fields: str, at: int) -> tuple:
         try:
             return struct.unpack_from(self.order + fields, self.data, at)
         except struct.error:
             raise ValueError(f"tags reach outside of the file (byte {at})") from None
+
+
+def one_line(text: str) -> str:
+    """A stranger's text, safe to print: a terminal obeys control characters, and a note is one line."""
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())

@@ -20,11 +20,7 @@ import org.priorraw.core.channel
  */
 class AndroidPicture(private val file: File) : Picture, Closeable {
     @Suppress("DEPRECATION") // its successor needs API 31
-    private val decoder: BitmapRegionDecoder = try {
-        BitmapRegionDecoder.newInstance(file.path, false) ?: throw IOException("no decoder")
-    } catch (error: IOException) {
-        throw PriorRawException(Problem.NOT_A_PICTURE, "${file.name}: is no picture (${error.message}); choose another file", error)
-    }
+    private val decoder: BitmapRegionDecoder = decoding("is no picture") { BitmapRegionDecoder.newInstance(file.path, false) }
     private val options = BitmapFactory.Options().apply { inPreferredConfig = Bitmap.Config.ARGB_8888 }
 
     override val width: Int get() = decoder.width
@@ -32,14 +28,27 @@ class AndroidPicture(private val file: File) : Picture, Closeable {
 
     override fun read(left: Int, top: Int, width: Int, height: Int, into: IntArray) {
         if (!file.isFile) throw PriorRawException(Problem.GONE, "${file.name}: is no longer there; choose it again")
-        val bitmap = decoder.decodeRegion(Rect(left, top, left + width, top + height), options)
-            ?: throw PriorRawException(Problem.NOT_A_PICTURE, "${file.name}: damaged; choose another file")
+        val place = Rect(left, top, left + width, top + height)
+        val bitmap = decoding("damaged") { decoder.decodeRegion(place, options) }
         bitmap.getPixels(into, 0, width, 0, 0, width, height)
         if (bitmap.hasAlpha()) for (i in 0 until width * height) into[i] = onWhite(into[i])
         bitmap.recycle()
     }
 
     override fun close() = decoder.recycle()
+
+    /** Android's decoders say in three ways that they cannot: null, and two kinds of exceptions. */
+    private fun <T : Any> decoding(fault: String, work: () -> T?): T {
+        val cause = try {
+            work()?.let { return it }
+            null
+        } catch (error: IOException) {
+            error
+        } catch (error: RuntimeException) {
+            error
+        }
+        throw PriorRawException(Problem.NOT_A_PICTURE, "${file.name}: $fault (${cause?.message ?: "no decoder"}); choose another file", cause)
+    }
 
     private fun onWhite(colour: Int): Int {
         val alpha = colour ushr 24

@@ -5,14 +5,18 @@ import android.graphics.Bitmap
 import android.graphics.Canvas
 import android.graphics.Paint
 import android.graphics.RectF
+import android.os.Bundle
 import android.util.AttributeSet
 import android.view.KeyEvent
 import android.view.MotionEvent
 import android.view.View
+import android.view.accessibility.AccessibilityNodeInfo
+import android.view.accessibility.AccessibilityNodeInfo.AccessibilityAction
+import android.widget.SeekBar
 
 /**
  * The photograph on the left of a divider that the user drags, the RAW on its right, with the reliability over it where
- * asked for. Arrow keys move the divider too.
+ * asked for. Arrow keys and screen readers move the divider too.
  */
 class CompareView(context: Context, attributes: AttributeSet?) : View(context, attributes) {
     private val smooth = Paint(Paint.FILTER_BITMAP_FLAG)
@@ -78,6 +82,25 @@ class CompareView(context: Context, attributes: AttributeSet?) : View(context, a
             KeyEvent.KEYCODE_DPAD_LEFT -> -STEP
             KeyEvent.KEYCODE_DPAD_RIGHT -> STEP
             else -> return super.onKeyDown(keyCode, event)
+        }
+        divider += step
+        return true
+    }
+
+    /** To a screen reader it is a slider, which its gestures move. */
+    override fun onInitializeAccessibilityNodeInfo(info: AccessibilityNodeInfo) {
+        super.onInitializeAccessibilityNodeInfo(info)
+        info.className = SeekBar::class.java.name
+        if (before == null) return
+        info.addAction(AccessibilityAction.ACTION_SCROLL_FORWARD)
+        info.addAction(AccessibilityAction.ACTION_SCROLL_BACKWARD)
+    }
+
+    override fun performAccessibilityAction(action: Int, arguments: Bundle?): Boolean {
+        val step = when (action) {
+            AccessibilityNodeInfo.ACTION_SCROLL_FORWARD -> STEP
+            AccessibilityNodeInfo.ACTION_SCROLL_BACKWARD -> -STEP
+            else -> return super.performAccessibilityAction(action, arguments)
         }
         divider += step
         return true

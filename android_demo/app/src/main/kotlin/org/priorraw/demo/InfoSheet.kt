@@ -23,12 +23,11 @@ object InfoSheet {
             facts.camera, facts.width, facts.height, facts.tiles, bundle.tile, bundle.precision,
             facts.totalMillis.roundToInt(), facts.tileMillis.roundToInt(), peakMegabytes(),
             (facts.meanReliability * 100).roundToInt(),
-            parity(context, bundle, facts.camera),
+            parity(context, bundle, facts),
         )
 
-    /** An imported bank was not measured with this bundle. */
-    private fun parity(context: Context, bundle: Bundle, camera: String): String {
-        val bank = bundle.banks[camera] ?: return context.getString(R.string.parity_none)
+    private fun parity(context: Context, bundle: Bundle, facts: Facts): String {
+        val bank = bundle.banks[facts.camera].takeUnless { facts.imported } ?: return context.getString(R.string.parity_none)
         return bank.parity?.let { context.getString(R.string.parity_db, it) } ?: context.getString(R.string.parity_equal)
     }
 

@@ -169,8 +169,8 @@ class MainActivity : Activity() {
         title?.let { intent.putExtra(Intent.EXTRA_TITLE, it) }
         try {
             startActivityForResult(intent, request)
-        } catch (error: ActivityNotFoundException) {
-            say(error.message.orEmpty())
+        } catch (_: ActivityNotFoundException) {
+            say(getString(R.string.no_documents))
         }
     }
 

@@ -140,7 +140,7 @@ class Workshop(private val context: Context) {
     private fun work(): Developed {
         kept.delete()
         val head = ByteArray(Exif.HEAD)
-        val exif = Exif.read(head.copyOf(input.inputStream().use { fill(it, head) }))
+        val exif = Exif.read(head.copyOf(reading { input.inputStream().use { fill(it, head) } }))
         val bundle = bundle()
         val bank = store.bank(bundle, chosen(bundle))
         val developed = ExecuTorchEngine(bundle).use { engine ->

@@ -5,8 +5,9 @@ package org.priorraw.core
  *
  * @property tensors keys (K, d), values (6, K) with rows sRGB then RAW, camera (1, 13), by name.
  * @property colorMatrix (3, 3), row by row: XYZ (D65) to camera.
+ * @property imported not the bundle's own, and so not measured with it.
  */
-class Bank(val camera: String, val tensors: Map<String, Tensor>, val colorMatrix: DoubleArray) {
+class Bank(val camera: String, val tensors: Map<String, Tensor>, val colorMatrix: DoubleArray, val imported: Boolean = false) {
     companion object {
         /** The names of a bank's tensors. */
         val TENSORS = listOf("keys", "values", "camera")
@@ -29,7 +30,7 @@ class Bank(val camera: String, val tensors: Map<String, Tensor>, val colorMatrix
                 if (info.text("encoder_sha256") != bundle.encoderSha256) {
                     refuse(name, "was built with another encoder than this model's; build it again with this one")
                 }
-                Bank(info.text("camera"), tensorsOf(file.tensors, info), info.numbers("color_matrix", 9))
+                Bank(info.text("camera"), tensorsOf(file.tensors, info), info.numbers("color_matrix", 9), imported = true)
             } catch (error: JsonException) {
                 refuse(name, "is no sound prior bank (${error.message}); build it again")
             }

@@ -20,9 +20,14 @@ class Developed(
     val facts: Facts,
 )
 
-/** What the info sheet says. */
+/**
+ * What the info sheet says.
+ *
+ * @property imported the bank was the user's, not the bundle's.
+ */
 data class Facts(
     val camera: String,
+    val imported: Boolean,
     val width: Int,
     val height: Int,
     val tiles: Int,
@@ -60,7 +65,7 @@ class Developer(private val bundle: Bundle, private val engine: RawEngine, priva
             }
             val millis = (System.nanoTime() - start) / 1e6
             val facts = Facts(
-                bank.camera, picture.width, picture.height, outcome.tiles, outcome.tileMillis, millis, outcome.meanReliability,
+                bank.camera, bank.imported, picture.width, picture.height, outcome.tiles, outcome.tileMillis, millis, outcome.meanReliability,
             )
             Developed(overview.preview, raw.result(), reliability.result(), outcome.neutral, bank.colorMatrix, facts)
         }

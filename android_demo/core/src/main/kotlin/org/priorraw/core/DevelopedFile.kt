@@ -10,7 +10,7 @@ import java.io.IOException
 /** Keeps a [Developed] on the disk, so that the screen comes back when the system has ended the app. */
 object DevelopedFile {
     private const val MAGIC = 0x50524456 // "PRDV"
-    private const val VERSION = 1
+    private const val VERSION = 2
     private const val LARGEST = PREVIEW_SIDE * PREVIEW_SIDE
 
     /** Write it, whole or not at all. Raw values keep 16 bits, reliability 8. */
@@ -27,6 +27,7 @@ object DevelopedFile {
             for (value in developed.neutral + developed.colorMatrix) writeDouble(value)
             with(developed.facts) {
                 writeUTF(camera)
+                writeBoolean(imported)
                 for (number in intArrayOf(width, height, tiles)) writeInt(number)
                 for (number in doubleArrayOf(tileMillis, totalMillis, meanReliability)) writeDouble(number)
             }
@@ -55,7 +56,7 @@ object DevelopedFile {
         val reliability = FloatArray(width * height) { UNIT[readUnsignedByte()] }
         val neutral = DoubleArray(3) { readDouble() }
         val colorMatrix = DoubleArray(9) { readDouble() }
-        val facts = Facts(readUTF(), readInt(), readInt(), readInt(), readDouble(), readDouble(), readDouble())
+        val facts = Facts(readUTF(), readBoolean(), readInt(), readInt(), readInt(), readDouble(), readDouble(), readDouble())
         return Developed(SmallPicture(width, height, rgb), raw, reliability, neutral, colorMatrix, facts)
     }
 }

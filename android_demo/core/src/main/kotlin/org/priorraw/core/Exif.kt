@@ -1,5 +1,9 @@
 package org.priorraw.core
 
+import java.text.ParsePosition
+import java.text.SimpleDateFormat
+import java.util.Locale
+
 /**
  * What a photograph's file says of how it was taken, as far as it is used.
  *
@@ -67,12 +71,7 @@ class Exif(val orientation: Int = 1, val camera: String = "", val image: List<Ta
             wanted.mapNotNull { (code, type) -> tags[code]?.let { value(tiff, code, it, type.first, type.second) } }
 
         private fun value(tiff: TiffReader, code: Int, entry: TiffEntry, kind: Int, count: Int): Tag? {
-            if (kind == Kind.ASCII) {
-                val text = tiff.text(entry)
-                val bytes = text.toByteArray()
-                val right = bytes.size in 1..MAX_TEXT && UNREADABLE !in text && (count == 0 || count == bytes.size + 1)
-                return if (right && (code !in DATES || DATE.matches(text))) Tag(code, Kind.ASCII, bytes.size + 1, bytes + 0) else null
-            }
+            if (kind == Kind.ASCII) return text(tiff.textBytes(entry).take(MAX_TEXT).toByteArray(), code, count)
             val pair = if (kind == Kind.RATIONAL || kind == Kind.SRATIONAL) 2 else 1
             val stored = tiff.integers(entry) ?: return null
             val isPair = entry.kind == Kind.RATIONAL || entry.kind == Kind.SRATIONAL
@@ -81,11 +80,24 @@ class Exif(val orientation: Int = 1, val camera: String = "", val image: List<Ta
             val number = values.size / pair
             if (if (count > 0) number != count else number !in 1..3) return null
             if (values.any { it !in LIMITS.getValue(kind) }) return null
+            if (pair == 2 && code != LENS_SPECIFICATION && values.chunked(2).any { it[1] == 0L }) return null // 0/0: not known
+            if (!values.all { it in (CHOICES[code] ?: values) }) return null
             return when (kind) {
                 Kind.SHORT -> Tag.shorts(code, *IntArray(number) { values[it].toInt() })
                 Kind.LONG -> Tag.longs(code, *values.toLongArray())
                 else -> Tag.rationals(code, kind, *values.toLongArray())
             }
+        }
+
+        private fun text(bytes: ByteArray, code: Int, count: Int): Tag? {
+            val right = bytes.isNotEmpty() && UNREADABLE !in String(bytes, Charsets.UTF_8) && (count == 0 || count == bytes.size + 1)
+            return if (right && (code !in DATES || isDate(String(bytes)))) Tag(code, Kind.ASCII, bytes.size + 1, bytes + 0) else null
+        }
+
+        /** Whether it is a day of the calendar, not that of a clock that was never set. */
+        private fun isDate(text: String): Boolean {
+            val format = SimpleDateFormat("yyyy:MM:dd HH:mm:ss", Locale.ROOT).apply { isLenient = false }
+            return DATE.matches(text) && format.parse(text, ParsePosition(0)) != null
         }
 
         private fun ByteArray.startsWith(vararg bytes: Int) = size >= bytes.size && bytes.indices.all { this[it] == bytes[it].toByte() }
@@ -97,7 +109,21 @@ class Exif(val orientation: Int = 1, val camera: String = "", val image: List<Ta
         private const val MAX_TEXT = 1000
         private const val UNREADABLE = '\uFFFD' // in place of what is no UTF-8
         private val DATES = setOf(36867, 36868)
-        private val DATE = Regex("[12]\\d{3}:[01]\\d:[0-3]\\d [0-2]\\d:[0-5]\\d:[0-6]\\d")
+        private val DATE = Regex("\\d{4}:\\d\\d:\\d\\d \\d\\d:\\d\\d:\\d\\d")
+        private const val LENS_SPECIFICATION = 42034
+
+        // Values that the standard knows, of tags that hold a choice; others are left out.
+        private val CHOICES: Map<Int, Collection<Long>> = mapOf(
+            34850 to (0L..9).toList(),
+            34864 to (0L..7).toList(),
+            37383 to (0L..6) + 255L,
+            37384 to (0L..4) + (9L..24) + 255L,
+            37385 to listOf(0L, 1, 5, 7, 8, 9, 13, 15, 16, 20, 24, 25, 29, 31, 32, 48, 65, 69, 71, 73, 77, 79, 80, 88, 89, 93, 95),
+            41986 to (0L..2).toList(),
+            41987 to (0L..1).toList(),
+            41990 to (0L..3).toList(),
+            41996 to (0L..3).toList(),
+        )
         private val LIMITS = mapOf(
             Kind.SHORT to 0L..0xFFFF,
             Kind.LONG to 0L..0xFFFFFFFF,

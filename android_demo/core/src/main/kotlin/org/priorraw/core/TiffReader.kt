@@ -54,9 +54,16 @@ class TiffReader private constructor(private val data: ByteBuffer) {
     fun pointed(entry: TiffEntry?): Map<Int, TiffEntry> =
         if (entry?.kind == Kind.LONG && entry.count == 1) int(entry.at)?.let { directory(it) }.orEmpty() else emptyMap()
 
-    /** A text up to its first NUL, without spaces around it; empty where it is none. */
+    /** The bytes of a text up to its first NUL, without spaces around them; none where it is no text. */
+    fun textBytes(entry: TiffEntry?): ByteArray {
+        if (entry?.kind != Kind.ASCII) return ByteArray(0)
+        val bytes = ByteArray(entry.count).also { data.duplicate().apply { position(entry.at) }.get(it) }
+        return String(bytes, Charsets.ISO_8859_1).substringBefore('\u0000').trim { it in SPACES }.toByteArray(Charsets.ISO_8859_1)
+    }
+
+    /** A text for people in one line: a stranger's control characters are spaces. */
     fun text(entry: TiffEntry?): String =
-        if (entry?.kind == Kind.ASCII) String(raw(entry)).substringBefore('\u0000').trim() else ""
+        String(textBytes(entry), Charsets.ISO_8859_1).take(MAX_TEXT).split(CONTROL).filter { it.isNotEmpty() }.joinToString(" ")
 
     /** The whole numbers of a tag, two for each rational; null for other types. */
     fun integers(entry: TiffEntry): List<Long>? {
@@ -75,9 +82,6 @@ class TiffReader private constructor(private val data: ByteBuffer) {
         }
     }
 
-    private fun raw(entry: TiffEntry): ByteArray =
-        ByteArray(entry.count).also { bytes -> data.duplicate().apply { position(entry.at) }.get(bytes) }
-
     private fun short(at: Int): Int? = if (at >= 0 && at + 2 <= data.limit()) data.getShort(at).toInt() and 0xFFFF else null
 
     private fun int(at: Int): Int? = if (at >= 0 && at + 4 <= data.limit()) data.getInt(at) else null
@@ -85,6 +89,9 @@ class TiffReader private constructor(private val data: ByteBuffer) {
     companion object {
         private const val MAX_ENTRIES = 1000
         private const val MAX_VALUES = 1 shl 16
+        private const val MAX_TEXT = 100
+        private const val SPACES = " \t\n\u000B\u000C\r"
+        private val CONTROL = Regex("[\\x00-\\x20\\x7F]+")
 
         /** The first directory of a TIFF structure; null where [bytes] hold none. */
         fun open(bytes: ByteArray): Pair<TiffReader, Map<Int, TiffEntry>>? {

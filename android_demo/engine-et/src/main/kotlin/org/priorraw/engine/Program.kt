@@ -57,7 +57,7 @@ internal class Program(private val bundle: Bundle, private val info: ProgramInfo
             work()
         } catch (error: RuntimeException) {
             throw failure("cannot be $what (${error.message?.lineSequence()?.first()})", error)
-        } catch (error: UnsatisfiedLinkError) {
+        } catch (error: LinkageError) { // the second time it is the class that is missing
             throw failure("cannot be $what: ExecuTorch has no library for this processor", error)
         }
 
