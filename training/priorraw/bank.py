@@ -50,7 +50,8 @@ class Bank:
         """Write as safetensors, atomically; the same bank gives the same bytes."""
         with atomic_file(path) as temporary:
             arrays = {"keys": self.keys, "raw": self.raw, "srgb": self.srgb}
-            save_file(arrays, temporary, {"bank": json.dumps(asdict(self.info), sort_keys=True)})
+            told = {name: value for name, value in asdict(self.info).items() if value is not None}
+            save_file(arrays, temporary, {"bank": json.dumps(told, sort_keys=True)})
 
     @staticmethod
     def load(path: Path) -> "Bank":

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from priorraw.rendering import Rendering
+
 
 @dataclass(frozen=True)
 class BankInfo:
@@ -17,6 +19,7 @@ class BankInfo:
     d: int = 0  # this and the next two: filled in when the bank is built
     reference_pixels: int = 0
     reference_pictures: int = 0
+    rendering: dict | None = None  # `Rendering.to_json`: how the camera renders, where it was fitted
 
     def __post_init__(self) -> None:
         """Raises ValueError where the model could not use the numbers."""
@@ -24,3 +27,5 @@ class BankInfo:
             numbers = np.asarray(getattr(self, name), np.float64)
             if numbers.shape != (count,) or not np.isfinite(numbers).all():
                 raise ValueError(f"{name} is not {count} finite numbers")
+        if self.rendering is not None:
+            Rendering.from_json(self.rendering)

@@ -12,6 +12,7 @@ from priorraw.adapt import Lookups, adapt, join, look_up
 from priorraw.assets import Prior
 from priorraw.bank import Bank, collect_references, group_pixels
 from priorraw.bank_info import BankInfo
+from priorraw.camera_rendering import RenderingScore, rendering_of_raws
 from priorraw.dataset import PairDataset, mask_of
 from priorraw.errors import InputError
 from priorraw.evaluate import HintedPrior, inferred_illuminant
@@ -54,6 +55,7 @@ class CameraBank:
     files: list[FileScore]
     warnings: list[str]
     skipped: list[str] = field(default_factory=list)  # one line per file that could not be read
+    rendering: list[RenderingScore] | None = None  # where the camera's own JPEGs were looked at
 
     def mean(self, figure: str) -> float | None:
         """Mean over the files of a figure of `FileScore`; None where it was not measured."""
@@ -105,6 +107,23 @@ def bank_of_raws(
             raise InputError(f"{raws[0]}: the files do not say which camera they are from; pass --camera")
         built = bank_from_files(model, shots, encoder_sha256, K=K, seed=seed, adapted=adapted)
         return replace(built, skipped=made.skipped)
+
+
+def with_rendering(built: CameraBank, raws: Sequence[Path], *, skip_bad: bool = False) -> CameraBank:
+    """The bank with how the camera renders, fitted on the JPEGs of the same files; left out where it does not help.
+
+    Raises:
+        InputError: as `rendering_of_raws`.
+    """
+    matrix = np.reshape(built.bank.info.color_matrix, (3, 3))
+    rendering, scores, skipped = rendering_of_raws(raws, matrix, skip_bad=skip_bad)
+    fitted, ours = (float(np.mean([getattr(score, kind) for score in scores])) for kind in ("fitted", "ours"))
+    known = {"rendering": scores, "skipped": [*built.skipped, *(line for line in skipped if line not in built.skipped)]}
+    if not fitted > ours:
+        fault = f"the camera's rendering cannot be fitted ({fitted:.1f} dB, as our ISP's {ours:.1f}): it is left out"
+        return replace(built, **known, warnings=[*built.warnings, fault])
+    info = replace(built.bank.info, rendering=rendering.to_json())
+    return replace(built, **known, bank=replace(built.bank, info=info))
 
 
 def bank_from_files(
@@ -264,6 +283,7 @@ def report(built: CameraBank) -> dict:
         **asdict(built.bank.info),
         "expected": {figure: built.mean(figure) for figure in figures},
         "files": [asdict(score) for score in built.files],
+        "rendering": built.rendering and [asdict(score) for score in built.rendering],
         "warnings": built.warnings,
         "skipped": built.skipped,
     }

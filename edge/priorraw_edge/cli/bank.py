@@ -23,6 +23,13 @@ def command() -> None:
 )
 @click.option("--camera", metavar="'MAKER MODEL'", help="With --raws: the bank's camera, if not as the files say.")
 @click.option("--adapt", is_flag=True, help="With --raws: fit what the light assumes of the camera; a minute or two.")
+@click.option(
+    "--srgb",
+    type=click.Choice(["isp", "camera"]),
+    default="isp",
+    show_default=True,
+    help="With --raws: camera also fits how the camera renders, from its JPEGs beside or inside the files.",
+)
 @click.option("--skip-bad", is_flag=True, help="With --raws: name files that cannot be read and go on.")
 @click.option("--color-matrix", help="With --raws: nine numbers, XYZ (D65) to camera, instead of the files' own.")
 @click.option("--assets", type=A_PATH, help="Also write an asset folder: the model's parts and this bank.")
@@ -60,6 +67,7 @@ def build(
     raws: tuple[Path, ...],
     camera: str | None,
     adapt: bool,
+    srgb: str,
     skip_bad: bool,
     color_matrix: str | None,
     assets: Path | None,
@@ -88,8 +96,10 @@ def build(
         raise click.UsageError("a bank comes from --raws or from datasets; give one of them")
     if out is None and assets is None:
         raise click.UsageError("give -o, the bank to write, or --assets, a folder for all parts")
-    if datasets and (camera or adapt or skip_bad or color_matrix):
-        raise click.UsageError("--camera, --adapt, --skip-bad and --color-matrix go with --raws; leave them out")
+    if datasets and (camera or adapt or skip_bad or color_matrix or srgb != "isp"):
+        raise click.UsageError(
+            "--camera, --adapt, --srgb, --skip-bad and --color-matrix go with --raws; leave them out"
+        )
     if raws and G:
         raise click.UsageError("--group goes with datasets; --raws takes as many pixels as there are; leave it out")
     if raws and (passes or scratch or workers or engine != "local"):
@@ -99,7 +109,7 @@ def build(
 
     parts = Parts.choose(encoder, light, reconstructor)
     if raws:
-        from priorraw.camera_bank import bank_of_raws, report
+        from priorraw.camera_bank import bank_of_raws, report, with_rendering
         from priorraw.cameras import camera_id, parse_color_matrix
 
         matrix = None if color_matrix is None else parse_color_matrix(color_matrix)
@@ -114,6 +124,8 @@ def build(
             adapted=adapt,
             skip_bad=skip_bad,
         )
+        if srgb == "camera":
+            built = with_rendering(built, raws, skip_bad=skip_bad)
         bank, facts, lines = built.bank, report(built), _quality(built)
     else:
         bank, facts, lines = _of_datasets(parts, datasets, (K, G or 50, seed), passes, scratch, engine, workers)
@@ -195,4 +207,9 @@ def _quality(built) -> list[str]:
             low = min(getattr(score, figure) for score in built.files)
             lines.append(f"  {title:<24} {value:.2f} dB, least {low:.2f}")
     lines.append(f"  {'light':<24} {built.mean('light_error'):.1f}° off")
+    if built.rendering:
+        fitted, ours = ([getattr(score, kind) for score in built.rendering] for kind in ("fitted", "ours"))
+        lines.append(f"the camera's own JPEGs undone, {len(fitted)} files, white balance known:")
+        lines.append(f"  {'its rendering, fitted':<24} {sum(fitted) / len(fitted):.2f} dB, least {min(fitted):.2f}")
+        lines.append(f"  {'taken for our ISP':<24} {sum(ours) / len(ours):.2f} dB, least {min(ours):.2f}")
     return lines + [f"warning: {line}" for line in built.warnings]

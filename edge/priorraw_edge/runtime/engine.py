@@ -10,6 +10,7 @@ from priorraw_edge.runtime.manifest import BUNDLE, check_all, checked_bytes, rea
 
 if TYPE_CHECKING:
     from priorraw.assets import Prior
+    from priorraw.rendering import Rendering
 
     from priorraw_edge.runtime.executorch import Program
 
@@ -96,6 +97,17 @@ def known_cameras(bundle: Path | None = None, assets: Path | None = None) -> lis
     if not cameras:
         raise InputError(f"{assets}: no such asset folder; leave out --assets to use the shipped ones")
     return cameras
+
+
+def rendering_in(bank: Path | None) -> "Rendering | None":
+    """How the camera of a bank.safetensors renders, where the bank tells it."""
+    if bank is None:
+        return None
+    from priorraw.bank import Bank
+    from priorraw.rendering import Rendering
+
+    told = Bank.load(bank).info.rendering
+    return None if told is None else Rendering.from_json(told)
 
 
 def _with_bank(prior: "Prior", path: Path) -> "Prior":

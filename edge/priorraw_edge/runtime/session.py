@@ -13,6 +13,8 @@ from priorraw_edge.runtime.outputs import Job, check_size, write_stream
 from priorraw_edge.runtime.spool import Spool, Spooled, Start, start_decoder
 
 if TYPE_CHECKING:
+    from priorraw.rendering import Rendering
+
     from priorraw_edge.runtime.engine import Engine
 
 
@@ -44,15 +46,17 @@ class Session:
         self._loaded: dict[str, Engine] = {}
         self._default = ""
         self._known: list[str] = []
+        self._rendering: Rendering | None = None  # of the bank's camera, where a bank was given that tells it
 
     def load(self) -> None:
         """Load the model for photographs that name no known camera, or the one that was asked for."""
-        from priorraw_edge.runtime.engine import known_cameras
+        from priorraw_edge.runtime.engine import known_cameras, rendering_in
 
         if not self._loaded:
             engine = self._open(self._settings.camera)
             self._loaded[engine.camera], self._default = engine, engine.camera
             self._known = known_cameras(self._settings.bundle, self._settings.assets)
+            self._rendering = rendering_in(self._settings.bank)
 
     def spool(self, photo: Path, folder: Path) -> Spool:
         """Begin to decode a photograph, beside what will be written in `folder`."""
@@ -75,10 +79,13 @@ class Session:
         engine = self._engine(choice.camera)
         check_size(job, source.height, source.width)
         hint = self._given or photo.hint
+        rendering = self._rendering if choice.straight else None
         notes = [*photo.notes_for(engine.camera), *choice.notes]
+        if self._rendering and not rendering:
+            notes.append(f"is not known to come straight from {choice.camera}: taken for a picture that our ISP rendered")
         for note in notes:
             say(f"{job.photo}: {note}")
-        stream = Stream(source, engine, job.photo.name, hint.neutral if hint else None)
+        stream = Stream(source, engine, job.photo.name, hint.neutral if hint else None, rendering)
         check_memory(str(job.photo), source.width, engine.tile_size, settings.max_memory)
         write_stream(stream, job, photo.facts if settings.keep_gps else photo.facts.without_gps())
         return {
@@ -91,6 +98,7 @@ class Session:
             "bank_sha256": getattr(engine, "bank_sha256", None),  # not every engine reads a file
             "width": source.width,
             "height": source.height,
+            "rendering": "camera" if rendering else "isp",
             "hint": _told(hint),
             "neutral": [round(float(value), 6) for value in stream.neutral()],
             "reliability_mean": round(stream.mean_reliability(), 4),

@@ -10,6 +10,7 @@ from io import RawIOBase
 from typing import Protocol
 
 import numpy as np
+from priorraw.rendering import Rendering
 
 from priorraw_edge.runtime.picture import orient, thumbnail, to_unit
 
@@ -39,6 +40,20 @@ class ArraySource:
 
     def crossings(self, rows: Sequence[int], columns: Sequence[int]) -> np.ndarray:
         return self._srgb[np.ix_(rows, columns)]
+
+
+class RenderedSource:
+    """A camera's own rendering as our ISP's, which the networks undo: float32 (H, W, 3) in [0, 1]."""
+
+    def __init__(self, source: Source, rendering: Rendering, color_matrix: np.ndarray):
+        self.height, self.width = source.height, source.width
+        self._source, self._rendering, self._matrix = source, rendering, color_matrix
+
+    def window(self, top: int, bottom: int, left: int, right: int) -> np.ndarray:
+        return self._rendering.as_ours(to_unit(self._source.window(top, bottom, left, right)), self._matrix)
+
+    def crossings(self, rows: Sequence[int], columns: Sequence[int]) -> np.ndarray:
+        return self._rendering.as_ours(self._source.crossings(rows, columns), self._matrix)
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,12 @@ import numpy as np
 from priorraw.errors import InputError
 from priorraw.neutral import NeutralFit
 from priorraw.progress import track
+from priorraw.rendering import Rendering
 
 from priorraw_edge.runtime.engine import Engine
 from priorraw_edge.runtime.picture import to_unit
 from priorraw_edge.runtime.preview import preview_of
-from priorraw_edge.runtime.source import Source, thumbnail_of_source
+from priorraw_edge.runtime.source import RenderedSource, Source, thumbnail_of_source
 from priorraw_edge.runtime.tiles import plan, read_tile
 
 NEUTRAL_CHROMA = 0.1  # how fast a colour's word on the light fades: standard deviation of its HSV saturation
@@ -31,7 +32,14 @@ class Band:
 class Stream:
     """A picture, an engine, and what is known once all bands have passed."""
 
-    def __init__(self, source: Source, engine: Engine, name: str = "picture", known_neutral: np.ndarray | None = None):
+    def __init__(
+        self,
+        source: Source,
+        engine: Engine,
+        name: str = "picture",
+        known_neutral: np.ndarray | None = None,
+        rendering: Rendering | None = None,
+    ):
         """
         Args:
             source: the sRGB picture, any size from 1x1.
@@ -39,6 +47,7 @@ class Stream:
             name: what the progress bar and an error call the picture.
             known_neutral: (3,) the sensor's response to white where a hint tells it, on any scale; the model then
                 infers no light. None is blind.
+            rendering: how the camera made the picture; None takes it for our ISP's.
 
         Raises:
             ValueError: `known_neutral` is not positive and finite.
@@ -48,11 +57,12 @@ class Stream:
         self.height, self.width = source.height, source.width
         self.camera, self.color_matrix = engine.camera, engine.color_matrix
         self.source, self._engine, self._name = source, engine, name
+        self._seen = RenderedSource(source, rendering, engine.color_matrix) if rendering else source
         self._known_neutral = known_neutral
         self._light = NeutralFit(engine.color_matrix)
         self._reliability = 0.0
         self._levels = np.zeros(LEVELS, np.int64)  # how many pixels of the grid have each
-        self._scene = engine.scene(thumbnail_of_source(source))
+        self._scene = engine.scene(thumbnail_of_source(self._seen))
         if known_neutral is not None:
             light = np.log(known_neutral[[0, 2]] / known_neutral[1]).astype(np.float32)
             self._scene = engine.with_light(self._scene, light)
@@ -70,7 +80,7 @@ class Stream:
         for tile in track(tiles, f"reconstruct {self._name}"):
             if tile.y != y:
                 y = tile.y
-                window = self.source.window(y, min(y + T, self.height), 0, W)
+                window = self._seen.window(y, min(y + T, self.height), 0, W)
             srgb = to_unit(read_tile(window, 0, tile.x, T))
             tile_raw, tile_reliability = engine.tile(srgb, self._scene)
             inner = tile.core_in_tile

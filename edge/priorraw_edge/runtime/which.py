@@ -26,6 +26,7 @@ class Choice:
     camera: str
     reason: str  # why this one, for the user
     notes: tuple[str, ...] = ()  # what to mistrust, a plain line each
+    straight: bool = False  # EXIF names this very camera, and nothing speaks of editing
 
 
 def choose_camera(facts: Facts, known: Sequence[str], default: str, given: str | None = None) -> Choice:
@@ -53,7 +54,8 @@ def choose_camera(facts: Facts, known: Sequence[str], default: str, given: str |
         )
     else:
         camera, reason = default, "the default: the photo names no camera"
-    return Choice(camera, reason, (*notes, *_signs_of_editing(facts)))
+    signs = _signs_of_editing(facts)
+    return Choice(camera, reason, (*notes, *signs), slug == camera and not signs)
 
 
 def _signs_of_editing(facts: Facts) -> list[str]:

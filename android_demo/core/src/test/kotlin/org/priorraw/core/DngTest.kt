@@ -84,4 +84,22 @@ class DngTest {
         for (size in file.indices) Exif.read(file.copyOf(size))
         for (i in file.indices) for (bit in 0..7) Exif.read(file.copyOf().also { it[i] = (it[i].toInt() xor (1 shl bit)).toByte() })
     }
+
+    @Test
+    fun `what the standard does not know is left out, and a name is one line`() {
+        fun ascii(code: Int, text: String) = Tag(code, Kind.ASCII, text.length + 1, text.toByteArray() + 0)
+        val tags = Directory(listOf(ascii(271, "Ma\u001b[31m\n ker"), ascii(272, "x".repeat(300)), Tag.longs(34665, 512)), 8)
+        val camera = Directory(
+            listOf(
+                Tag.rationals(33437, Kind.RATIONAL, 28, 0), Tag.shorts(37385, 12), Tag.shorts(41986, 2),
+                Tag.rationals(42034, Kind.RATIONAL, 18, 1, 55, 1, 0, 0, 0, 0), ascii(36867, "2024:02:30 00:00:00"), ascii(36868, "2024:02:29 23:59:59"),
+            ),
+            512,
+        )
+        val tiff = byteArrayOf(0x49, 0x49, 42, 0, 8, 0, 0, 0) + tags.bytes().copyOf(504) + camera.bytes()
+        val block = "Exif\u0000\u0000".toByteArray() + tiff
+        val read = Exif.read(byteArrayOf(-1, -40, -1, -31, ((block.size + 2) shr 8).toByte(), (block.size + 2).toByte()) + block)
+        assertEquals("Ma " + "x".repeat(100), read.camera) // of a make the first word
+        assertEquals(listOf(36868, 41986, 42034), read.exif.map { it.code }.sorted())
+    }
 }
