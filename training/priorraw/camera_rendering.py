@@ -8,10 +8,10 @@ import numpy as np
 
 from priorraw.camera_jpeg import rendered_by_camera
 from priorraw.errors import InputError
+from priorraw.files import visible
 from priorraw.progress import say, track
-from priorraw.raw_io import read_camera_file
+from priorraw.raw_io import EXTENSIONS, read_camera_file
 from priorraw.rendering import Rendering, Samples, fit, leave_one_out, samples_of
-from priorraw.sources import camera_files_in
 
 SIDE = 512  # pixels of a JPEG's long side that are looked at
 LEAST_SHOTS = 2
@@ -38,7 +38,7 @@ def rendering_of_raws(
     Raises:
         InputError: a file has no JPEG that fits it (left out with `skip_bad`), or fewer than two have one.
     """
-    files = [file for path in raws for file in (camera_files_in(path) if path.is_dir() else [path])]
+    files = [file for path in raws for file in (visible(path, *EXTENSIONS) if path.is_dir() else [path])]
     shots: list[Samples] = []
     scores: list[tuple[str, float]] = []
     skipped: list[str] = []
