@@ -118,12 +118,13 @@ def with_rendering(built: CameraBank, raws: Sequence[Path], *, skip_bad: bool = 
     matrix = np.reshape(built.bank.info.color_matrix, (3, 3))
     rendering, scores, skipped = rendering_of_raws(raws, matrix, skip_bad=skip_bad)
     fitted, ours = (float(np.mean([getattr(score, kind) for score in scores])) for kind in ("fitted", "ours"))
-    known = {"rendering": scores, "skipped": [*built.skipped, *(line for line in skipped if line not in built.skipped)]}
+    skipped = [*built.skipped, *(line for line in skipped if line not in built.skipped)]
+    built = replace(built, rendering=scores, skipped=skipped)
     if not fitted > ours:
         fault = f"the camera's rendering cannot be fitted ({fitted:.1f} dB, as our ISP's {ours:.1f}): it is left out"
-        return replace(built, **known, warnings=[*built.warnings, fault])
+        return replace(built, warnings=[*built.warnings, fault])
     info = replace(built.bank.info, rendering=rendering.to_json())
-    return replace(built, **known, bank=replace(built.bank, info=info))
+    return replace(built, bank=replace(built.bank, info=info))
 
 
 def bank_from_files(

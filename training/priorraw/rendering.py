@@ -107,8 +107,8 @@ def fit(shots: Sequence[Samples], color_matrix: np.ndarray) -> Rendering:
         color_matrix: (3, 3) XYZ (D65) to camera; where the fit starts.
     """
     n = KNOTS - 1
-    steps = sum(shot.steps for shot in shots).reshape(3, 3, n, 3, n)
-    right = sum(shot.right for shot in shots).reshape(3, 3, n)
+    steps = np.sum([shot.steps for shot in shots], 0).reshape(3, 3, n, 3, n)
+    right = np.sum([shot.right for shot in shots], 0).reshape(3, 3, n)
     bend = np.diff(np.eye(n), axis=0)
     ridge = SMOOTH * sum(shot.count for shot in shots) * bend.T @ bend
     matrix, rise = isp.camera_from_srgb(color_matrix), np.full(n, 1 / n)
