@@ -45,12 +45,15 @@ WRONG_PICTURES = 200  # of another camera's train split, for its bank
 @click.option("--camera", "cameras", multiple=True, type=click.Choice([*CAMERAS]), help="Measure it (repeatable).")
 @click.option("--data", default="data", show_default=True, type=click.Path(path_type=Path), help="Prepared datasets.")
 @click.option("--runs", default="runs", show_default=True, type=click.Path(path_type=Path), help="Generic models.")
+@click.option("--pictures", type=click.IntRange(1), help="Of each test split at most so many, evenly spread.")
 @click.option("--files", is_flag=True, help="Also over the number of files; takes hours.")
 @click.option("--page", type=click.Path(path_type=Path), help="Page whose tables between the markers are filled.")
-def command(cameras: tuple[str, ...], data: Path, runs: Path, files: bool, page: Path | None) -> None:
+def command(
+    cameras: tuple[str, ...], data: Path, runs: Path, pictures: int | None, files: bool, page: Path | None
+) -> None:
     """Measure each --camera with the model that has not met it; then fill in the page."""
     for camera in cameras:
-        rows = measure(camera, data, runs, files)
+        rows = measure(camera, data, runs, pictures, files)
         table = read_json(RESULT)["cameras"] if RESULT.is_file() else {}
         write_json(RESULT, {"cameras": table | {camera: rows}, "steps": STEPS, "draws": DRAWS})
     if page:
@@ -59,10 +62,11 @@ def command(cameras: tuple[str, ...], data: Path, runs: Path, files: bool, page:
         fill(page, {name: partial(text, table) for name, text in texts.items()})
 
 
-def measure(camera: str, data: Path, runs: Path, files: bool = False) -> dict[str, Any]:
-    """Every column for one camera; PSNR in dB, mean over its test split."""
+def measure(camera: str, data: Path, runs: Path, most: int | None = None, files: bool = False) -> dict[str, Any]:
+    """Every column for one camera; PSNR in dB, mean over its test split (`most` pictures of it)."""
     model = model_without(camera, runs)
     test = PairDataset.open(data / CAMERAS[camera][0], "test")
+    test = _thinned(test, most or len(test))
     own = _pictures(camera, data)
     groups, bank = _bank_of(model, own)
     rows: dict[str, Any] = {"pictures": len(test), "files": len(own.pictures), "wrong": {}, "wrong_entries": {}}

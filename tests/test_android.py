@@ -135,7 +135,7 @@ def test_the_dng_has_the_tags_of_pythons(pair):
     exif = tags_of(pair[1])[2]
     assert (exif["FNumber"], exif["ISOSpeedRatings"], len(exif["LensModel"])) == ((14, 5), 200, 1000)
     assert not {"BodySerialNumber", "Flash", "ExposureMode", "FocalLength", "DateTimeDigitized"} & exif.keys()
-    assert tags_of(pair[1])[0][270][1] == "Rebuilt from a picture by Acme [31m Acme 7 ?, no sensor's own data"
+    assert tags_of(pair[1])[0][270][1] == "Rebuilt from a picture by Acme 7 ?, no sensor's own data"
 
 
 def test_the_preview_is_the_photograph(pair):
