@@ -82,7 +82,7 @@ class Session:
         rendering = self._rendering if choice.straight else None
         notes = [*photo.notes_for(engine.camera), *choice.notes]
         if self._rendering and not rendering:
-            notes.append(f"is not known to come straight from {choice.camera}: taken for a picture that our ISP rendered")
+            notes.append(f"is not known to come straight from {choice.camera}: taken as rendered by our ISP")
         for note in notes:
             say(f"{job.photo}: {note}")
         stream = Stream(source, engine, job.photo.name, hint.neutral if hint else None, rendering)
