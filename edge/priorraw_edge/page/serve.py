@@ -100,6 +100,7 @@ def _bind(host: str, port: int) -> socket.socket:
         bound = socket.socket(family, kind, protocol)
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         bound.bind(address)
+        bound.listen(CONNECTIONS)  # now, so that whoever reads the announcement finds it open
     except OSError as error:
         raise InputError(f"{host}:{port}: cannot be served at ({error.strerror}); name another --port") from None
     return bound
