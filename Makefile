@@ -7,6 +7,7 @@
 #   make guided soak audit   fuzzing led by coverage; thousands of reconstructions; licences and a bill of materials
 #   make clean  remove build/             make distclean   also the virtual environment
 #   make assets DATA=folder   prepare, train and measure what prior_assets/ ships; goes on where it stopped
+#   make bit-depth DATA=folder   the same for prior_assets/bit-depth-4to8: docs/bit-depth.md
 #   make results              train the networks it is compared with, measure all, fill in the README
 
 VENV := .venv
@@ -18,7 +19,7 @@ TESTABLE := $(VENV)/.testable
 # The extra `arm`. Its tools ask for an older NumPy than the other extras and work with this one too: the tests lower.
 ARM := tosa-tools ai_ml_sdk_model_converter
 
-.PHONY: demo test lint fuzz crash guided soak audit setup clean distclean assets results ablation parity bench scaling cameras native native-arm64 android android-assets
+.PHONY: demo test lint fuzz crash guided soak audit setup clean distclean assets bit-depth results ablation parity bench scaling cameras native native-arm64 android android-assets
 .DELETE_ON_ERROR:
 
 demo: $(INSTALLED)
@@ -92,6 +93,51 @@ assets: | $(SETS)
 	$(PRIORRAW) train reconstruct $(SETS) -o runs/reconstruct --steps 5000 --batch 32 --learning-rate 4e-4 \
 	    --start runs/reconstruct-first/reconstructor.safetensors
 	$(BIN)/python -m priorraw.release --runs runs --data data --out prior_assets
+
+# What prior_assets/bit-depth-4to8 is made of. DATA as above, with raws/, simplecube/, mcmaster18/, hdri/ and kodak24/ too;
+# the pictures of two Python packages come with the extra `test`.
+DEEP := runs/bit-depth
+DEPTH := --task bit-depth
+DEPTH_SETS := $(addprefix data/depth-,raws2 raws4 imx135 simplecube hdri mcmaster packages)
+SITE = $(shell $(BIN)/python -c 'import sysconfig; print(sysconfig.get_paths()["purelib"])')
+RENDERED := canon-eos-30d.cr2 canon-eos-550d.dng canon-powershot-g10.cr2 nikon-d5000.dng
+
+bit-depth: $(TESTABLE) | $(DEPTH_SETS)
+	$(PRIORRAW) train search $(DEPTH) $(DEPTH_SETS) -o $(DEEP)/search --steps 300 --learning-rate 2e-3
+	$(PRIORRAW) bank build $(DEPTH) $(DEPTH_SETS) --encoder $(DEEP)/search/encoder.safetensors --entries 2000 \
+	    -o $(DEEP)/bank.safetensors
+	$(PRIORRAW) train reconstruct $(DEPTH) $(DEPTH_SETS) --encoder $(DEEP)/search/encoder.safetensors \
+	    --bank $(DEEP)/bank.safetensors -o $(DEEP)/reconstruct --steps 500 --crop 64 --learning-rate 2e-3
+	$(BIN)/python -m priorraw.release_depth --runs $(DEEP) --pictures $(DATA)/kodak24 --out prior_assets \
+	    --results benchmarks/results/bit-depth.json
+
+$(addprefix data/render-,$(RENDERED)): data/render-%: | $(INSTALLED)
+	$(PRIORRAW) prepare $(DATA)/raws/$* --out $@ --split train --srgb-bits 16
+
+data/render-imx135: | $(INSTALLED)
+	$(PRIORRAW) prepare $(DATA)/imx135 --camera sony-imx135 --out $@ --split train --srgb-bits 16
+
+data/render-simplecube: | $(INSTALLED)
+	$(PRIORRAW) prepare $(DATA)/simplecube --camera canon-eos-550d --black-level 2048 --white-level 16383 --out $@ \
+	    --split train --srgb-bits 16 --color-matrix "6941 -1164 -857 -3825 11597 2534 -416 1540 6039"
+
+data/depth-raws2 data/depth-raws4: data/depth-raws%: | $(addprefix data/render-,$(RENDERED))
+	$(PRIORRAW) prepare $(DEPTH) $(addsuffix /train/srgb,$(addprefix data/render-,$(RENDERED))) --shrink $* \
+	    --bits 8 --high-bits 16 --out $@ --split train
+
+data/depth-imx135 data/depth-simplecube: data/depth-%: | data/render-%
+	$(PRIORRAW) prepare $(DEPTH) data/render-$*/train/srgb --bits 8 --high-bits 16 --out $@ --split train
+
+data/depth-hdri: | $(INSTALLED)
+	$(PRIORRAW) prepare $(DEPTH) $(DATA)/hdri --bits 8 --high-bits 16 --out $@ --split train
+
+data/depth-mcmaster: | $(INSTALLED)
+	$(PRIORRAW) prepare $(DEPTH) $(DATA)/mcmaster18 --out $@ --split train
+
+data/depth-packages: $(TESTABLE)
+	$(PRIORRAW) prepare $(DEPTH) $(addprefix $(SITE)/skimage/data/,astronaut.png coffee.png chelsea.png \
+	    motorcycle_left.png rocket.jpg retina.jpg) $(addprefix $(SITE)/sklearn/datasets/images/,china.jpg flower.jpg) \
+	    --out $@ --split train
 
 # What it is compared with: the light without the bank, and rivals from the literature.
 results: assets

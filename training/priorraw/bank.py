@@ -46,6 +46,10 @@ class Bank:
             torch.tensor([self.info.camera_vector]),
         )
 
+    def named(self) -> dict[str, Tensor]:
+        """`tensors` by the names that the models' parts call them."""
+        return dict(zip(("keys", "values", "camera"), self.tensors(), strict=True))
+
     def save(self, path: Path) -> None:
         """Write as safetensors, atomically; the same bank gives the same bytes."""
         with atomic_file(path) as temporary:

@@ -39,6 +39,11 @@ def halve(picture: Tensor) -> Tensor:
     return F.avg_pool2d(picture, (2, 2), (2, 2), count_include_pad=False)
 
 
+def quarter(picture: Tensor) -> Tensor:
+    """(N, C, H, W) to its 4x4 means (N, C, H/4, W/4)."""
+    return F.avg_pool2d(picture, (4, 4), (4, 4), count_include_pad=False)
+
+
 def picture_mean(features: Tensor) -> Tensor:
     """(N, C, H, W) to (N, C); XNNPACK takes the mean only with its dimensions kept."""
     return features.mean((2, 3), keepdim=True).flatten(1)

@@ -43,13 +43,18 @@ def light_loss(light: Tensor, log_error: Tensor, true_light: Tensor, power: Tens
     return PSNR_WEIGHT * torch.log(mse + LIGHT_FLOOR).mean() + laplace(relative, log_error).mean()
 
 
-def reconstruction_loss(predicted: Tensor, log_error: Tensor, true: Tensor, valid: Tensor) -> Tensor:
-    """PSNR of each picture (N, 3, H, W), and the likelihood of its expected error (N, 1, H, W)."""
+def reconstruction_loss(
+    predicted: Tensor, log_error: Tensor, true: Tensor, valid: Tensor, floor: float = PICTURE_FLOOR
+) -> Tensor:
+    """PSNR of each picture (N, 3, H, W), and the likelihood of its expected error (N, 1, H, W).
+
+    Below the mean squared error `floor` nothing more is gained.
+    """
     error = (predicted - true) * valid
     count = valid.sum((1, 2, 3))
     mse = error.square().sum((1, 2, 3)) / (3 * count)
     unlikely = (laplace(error.abs().mean(1, keepdim=True), log_error) * valid).sum((1, 2, 3)) / count
-    return (PSNR_WEIGHT * torch.log(mse + PICTURE_FLOOR) + unlikely).mean()
+    return (PSNR_WEIGHT * torch.log(mse + floor) + unlikely).mean()
 
 
 def laplace(error: Tensor, log_expected: Tensor) -> Tensor:

@@ -53,6 +53,10 @@ class ModelConfig:
 class PriorRAW(nn.Module):
     """Shapes: keys (K, d) unit features; values (6, K), rows sRGB then RAW; camera (N, 13), see `light`."""
 
+    task = "raw"
+    halo = HALO
+    inputs = {"scene": ("thumbnail", "keys", "values", "camera"), "tile": ("tile", "scene")}  # noqa: RUF012
+
     def __init__(self, config: ModelConfig):
         super().__init__()
         self.config = config
@@ -86,5 +90,9 @@ class PriorRAW(nn.Module):
         raw, log_error = self.reconstructor(srgb, scene_transform(scene))
         raw = raw.clamp(0, 1)
         return raw, reliability_of(raw, log_error, scene[:, :1])
+
+    def see(self, srgb: Tensor) -> Tensor:
+        """What the parts take of an sRGB picture in [0, 1]: itself."""
+        return srgb
 
     forward = tile

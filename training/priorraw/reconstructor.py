@@ -6,6 +6,7 @@ It takes the light as given and is trained to be right *under that light*, infer
 is the scene part's business.
 """
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -97,3 +98,8 @@ def reliability_of(raw: Tensor, log_error: Tensor, light_error: Tensor) -> Tenso
     mean = (raw[:, 0:1] + raw[:, 1:2] + raw[:, 2:3]) * (1 / 3)
     error = torch.exp(log_error) + light_error.unsqueeze(-1).unsqueeze(-1) * mean
     return torch.sigmoid(-torch.log(error * (1 / RELIABLE_ERROR)))
+
+
+def reliability_of_error(log_error: Tensor) -> Tensor:
+    """The same r, any shape, where the logarithm of the expected error is known."""
+    return torch.sigmoid(math.log(RELIABLE_ERROR) - log_error)

@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,11 +11,18 @@ from typing import TYPE_CHECKING
 import click
 
 from priorraw.errors import InputError
+from priorraw.task_options import only_for
 
 if TYPE_CHECKING:
-    from priorraw.model import PriorRAW
+    from priorraw.tasks import Model
+    from priorraw.train import TrainConfig
 
 FOLDER = click.Path(path_type=Path)
+TASK_OPTIONS = (
+    click.option("--task", type=click.Choice(["raw", "bit-depth"]), default="raw", show_default=True),
+    click.option("--bits", type=click.IntRange(1, 15), help="bit-depth: of the low pictures.  [default: 4]"),
+    click.option("--high-bits", type=click.IntRange(2, 16), help="bit-depth: to recover.  [default: 8]"),
+)
 
 
 @click.group()
@@ -24,6 +32,12 @@ def command() -> None:
     On several devices: torchrun --nproc-per-node 2 -m priorraw.train search DATASET... -o OUT. The batch is shared by
     the processes, and so is the loss that one process would have; a run may go on with another number of them.
     """
+
+
+def task_options(function: Callable) -> Callable:
+    for option in reversed(TASK_OPTIONS):
+        function = option(function)
+    return function
 
 
 def training_options(steps: int, learning_rate: float) -> Callable:
@@ -72,18 +86,19 @@ def _in_processes(function: Callable) -> Callable:
     return joined
 
 
-def _save(model: "PriorRAW", parts: tuple[str, ...], path: Path, steps: int, cameras: int) -> None:
+def _save(model: "Model", parts: tuple[str, ...], path: Path, steps: int, learnt_from: str) -> None:
     """Write what was trained and say so, in the first process."""
     from priorraw.assets import save_part
     from priorraw.distributed import rank
 
     if rank() == 0:
         save_part(model, parts, path)
-        click.echo(f"{path}: {steps} steps, {cameras} cameras")
+        click.echo(f"{path}: {steps} steps, {learnt_from}")
 
 
 @command.command()
 @training_options(steps=3000, learning_rate=1e-3)
+@task_options
 @click.option("--dim", default=32, show_default=True, type=click.IntRange(4, 256), help="d, features per pixel.")
 def search(
     datasets: tuple[Path, ...],
@@ -93,24 +108,33 @@ def search(
     seed: int,
     checkpoint_every: int,
     accumulate: int,
+    task: str,
+    bits: int | None,
+    high_bits: int | None,
     dim: int,
 ) -> None:
     """Train the encoder on the train splits of DATASETS; the same --out goes on where it stopped."""
     from priorraw.assets import ENCODER_PARTS
+    from priorraw.bit_depth import Depths
+    from priorraw.depth_model import DepthConfig
+    from priorraw.depth_pictures import load_search_pictures
     from priorraw.encoder import EncoderConfig
     from priorraw.model import ModelConfig
     from priorraw.pictures import load_cameras
     from priorraw.train import TrainConfig
     from priorraw.train_search import train_search
 
-    cameras = load_cameras(datasets, "train")
-    model = train_search(
-        [camera.pictures for camera in cameras],
-        ModelConfig(EncoderConfig(dim=dim)),
-        TrainConfig(steps, learning_rate, seed=seed, checkpoint_every=checkpoint_every, accumulate=accumulate),
-        out,
-    )
-    _save(model, ENCODER_PARTS, out / "encoder.safetensors", steps, len(cameras))
+    config: ModelConfig | DepthConfig
+    if task == "bit-depth":
+        groups = [load_search_pictures(datasets, "train", Depths(bits or 4, high_bits or 8))]
+        config, what = DepthConfig(replace(DepthConfig().encoder, dim=dim)), f"{len(groups[0])} pictures"
+    else:
+        only_for("bit-depth", "bits", "high_bits")
+        groups = [camera.pictures for camera in load_cameras(datasets, "train")]
+        config, what = ModelConfig(EncoderConfig(dim=dim)), f"{len(groups)} cameras"
+    train = TrainConfig(steps, learning_rate, seed=seed, checkpoint_every=checkpoint_every, accumulate=accumulate)
+    model = train_search(groups, config, train, out)
+    _save(model, ENCODER_PARTS, out / "encoder.safetensors", steps, what)
 
 
 @command.command()
@@ -153,13 +177,17 @@ def light(
         steps, learning_rate, weight_decay=1e-2, seed=seed, checkpoint_every=checkpoint_every, accumulate=accumulate
     )
     trained = train_light(model, cameras, config, train, out)
-    _save(trained, ("light",), out / "light.safetensors", steps, len(cameras))
+    _save(trained, ("light",), out / "light.safetensors", steps, f"{len(cameras)} cameras")
 
 
 @command.command()
 @training_options(steps=12000, learning_rate=1e-3)
-@click.option("--batch", default=16, show_default=True, type=click.IntRange(1))
+@task_options
+@click.option("--batch", type=click.IntRange(1), help="Crops a step.  [default: 16; bit-depth: 4]")
+@click.option("--crop", type=click.IntRange(32), help="bit-depth: side of a crop, a multiple of 8.  [default: 96]")
 @click.option("--start", type=FOLDER, help="reconstructor.safetensors to start from.  [default: random weights]")
+@click.option("--encoder", type=FOLDER, help="bit-depth: encoder.safetensors from train search.")
+@click.option("--bank", type=FOLDER, help="bit-depth: bank.safetensors from bank build; without, no prior is used.")
 def reconstruct(
     datasets: tuple[Path, ...],
     out: Path,
@@ -168,21 +196,78 @@ def reconstruct(
     seed: int,
     checkpoint_every: int,
     accumulate: int,
-    batch: int,
+    task: str,
+    bits: int | None,
+    high_bits: int | None,
+    batch: int | None,
+    crop: int | None,
     start: Path | None,
+    encoder: Path | None,
+    bank: Path | None,
 ) -> None:
-    """Train the reconstructor on the train splits of DATASETS; it needs neither encoder nor bank."""
+    """Train the reconstructor on the train splits of DATASETS.
+
+    For RAW it needs neither encoder nor bank. For bit depths both: --encoder and --bank; without them the same network
+    learns without the prior, to be compared with, or to be started from.
+    """
+    from priorraw.train import TrainConfig
+
+    train = TrainConfig(steps, learning_rate, seed=seed, checkpoint_every=checkpoint_every, accumulate=accumulate)
+    if task == "bit-depth":
+        if bool(encoder) != bool(bank):
+            raise click.UsageError("--encoder and --bank go together; give both or neither")
+        depths = (bits or 4, high_bits or 8)
+        _reconstruct_depth(datasets, out, train, depths, batch or 4, crop or 96, start, encoder, bank)
+        return
+    only_for("bit-depth", "bits", "high_bits", "crop", "encoder", "bank")
     from priorraw.assets import load_reconstructor
     from priorraw.model import ModelConfig
     from priorraw.pictures import load_cameras
-    from priorraw.train import TrainConfig
     from priorraw.train_reconstruct import ReconstructConfig, train_reconstruct
 
     cameras = load_cameras(datasets, "train")
     config, weights = load_reconstructor(start) if start else (ModelConfig(), None)
-    train = TrainConfig(steps, learning_rate, seed=seed, checkpoint_every=checkpoint_every, accumulate=accumulate)
-    trained = train_reconstruct(cameras, config, train, out, ReconstructConfig(batch), weights)
-    _save(trained, ("reconstructor",), out / "reconstructor.safetensors", steps, len(cameras))
+    trained = train_reconstruct(cameras, config, train, out, ReconstructConfig(batch or 16), weights)
+    _save(trained, ("reconstructor",), out / "reconstructor.safetensors", steps, f"{len(cameras)} cameras")
+
+
+def _reconstruct_depth(
+    datasets: tuple[Path, ...],
+    out: Path,
+    train: "TrainConfig",
+    bits: tuple[int, int],
+    batch: int,
+    crop: int,
+    start: Path | None,
+    encoder: Path | None,
+    bank: Path | None,
+) -> None:
+    from priorraw.assets import load_model, load_reconstructor
+    from priorraw.bank import Bank
+    from priorraw.bit_depth import TASK, Depths
+    from priorraw.depth_batches import Batches, load_deep_pictures
+    from priorraw.depth_model import DepthConfig
+    from priorraw.files import sha256
+    from priorraw.train_depth import train_depth
+
+    if crop % 8:
+        raise click.UsageError(f"--crop {crop}: not a multiple of 8")
+    depths = Depths(*bits)
+    searching = load_model([encoder], TASK) if encoder else None
+    held = Bank.load(bank) if bank else None
+    if held is not None and encoder and held.info.encoder_sha256 != sha256(encoder):
+        raise InputError(f"{bank}: built with another encoder than {encoder}; build it again")
+    weights = load_reconstructor(start, TASK)[1] if start else None
+    default = DepthConfig()
+    shape = replace(default.reconstructor, low=depths.low, high=depths.high, prior=held is not None)
+    config = DepthConfig(searching.config.encoder if searching else default.encoder, shape)
+    batches = Batches(
+        load_deep_pictures(datasets, "train", depths, crop), depths, crop, batch, thumbnails=held is not None
+    )
+    trained = train_depth(searching, held, config, batches, train, out, weights)
+    prior = "with the prior" if held is not None else "without prior"
+    what = f"{len(batches.pictures)} pictures, {prior}"
+    _save(trained, ("reconstructor",), out / "reconstructor.safetensors", train.steps, what)
 
 
 def main() -> None:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from priorraw import distributed
+from priorraw.depth_model import BitDepth, DepthConfig
 from priorraw.distributed import Part
 from priorraw.losses import search_loss
 from priorraw.model import ModelConfig, PriorRAW
@@ -30,11 +31,11 @@ class SearchConfig:
 
 def train_search(
     cameras: list[list[TrainingPicture]],
-    model_config: ModelConfig,
+    model_config: ModelConfig | DepthConfig,
     train: TrainConfig,
     out: Path,
     config: SearchConfig | None = None,
-) -> PriorRAW:
+) -> Any:
     """Train encoder and affinity on the pictures of one or more cameras; see `fit` for resume.
 
     Args:
@@ -46,7 +47,8 @@ def train_search(
         check_trainable(pictures, CROP)
     device = pick_device()
     torch.manual_seed(train.seed)
-    model = PriorRAW(model_config).to(device)
+    model = BitDepth(model_config) if isinstance(model_config, DepthConfig) else PriorRAW(model_config)
+    model.to(device)
     weights = torch.tensor([len(pictures) ** 0.5 for pictures in cameras])
 
     def loss_of(generator: torch.Generator, part: Part) -> Tensor:
@@ -60,7 +62,7 @@ def train_search(
     learning = [*model.encoder.parameters(), *model.affinity.parameters()]
     settings: dict[str, Any] = {"stage": "search", "model": model_config.to_json()}
     settings |= {"train": asdict(train), "batch": asdict(config), "pictures": [len(p) for p in cameras]}
-    return fit(model, learning, loss_of, train, out, settings).to("cpu")  # type: ignore[return-value]
+    return fit(model, learning, loss_of, train, out, settings).to("cpu")
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,9 @@ def _draw_view(picture: TrainingPicture, pixels: int, generator: torch.Generator
     return View(srgb, picture.thumbnail.flip(flips), drawn, raw[window].flip(flips).flatten(1).T[drawn])
 
 
-def _loss(model: PriorRAW, targets: list[View], references: list[View], part: Part, device: torch.device) -> Tensor:
+def _loss(
+    model: PriorRAW | BitDepth, targets: list[View], references: list[View], part: Part, device: torch.device
+) -> Tensor:
     """Of a part of the targets against all references; each process encodes its share of these."""
     own = part.of(targets)
     shares = [Part(r, distributed.size()).of(references, "references") for r in range(distributed.size())]
@@ -100,7 +104,7 @@ def _loss(model: PriorRAW, targets: list[View], references: list[View], part: Pa
     return loss * (pixels * part.count / sum(len(view.drawn) for view in targets))
 
 
-def _encode(model: PriorRAW, views: list[View], device: torch.device) -> Tensor:
+def _encode(model: PriorRAW | BitDepth, views: list[View], device: torch.device) -> Tensor:
     """(P, d) features of the drawn pixels of all views."""
     area = (CROP // 2) ** 2
     context = model.encoder.context(torch.stack([view.thumbnail for view in views]).to(device))

@@ -19,6 +19,7 @@ COMMANDS = {
     "bundle": "Put a camera's bank into a bundle, or take it out.",
     "verify": "Prove that a bundle computes what PyTorch computes.",
     "reconstruct": "Turn photographs into linear DNG, TIFF or npy.",
+    "enhance": "Recover the bit depth of photographs that have too few bits.",
     "bench": "Measure time, memory and work per megapixel, beside rivals and limits.",
     "demo": "Export, verify and reconstruct a sample; write a report to look at.",
     "targets": "List the devices to lower for, and what each needs here.",

@@ -18,6 +18,9 @@ def command() -> None:
 @command.command()
 @click.argument("datasets", nargs=-1, type=A_PATH)
 @click.option("-o", "--out", type=A_PATH, help=f"The {BANK} to write, or a folder to put it in.")
+@click.option("--task", type=click.Choice(["raw", "bit-depth"]), default="raw", show_default=True)
+@click.option("--bits", type=click.IntRange(1, 15), help="bit-depth: of the low pictures.  [default: 4]")
+@click.option("--high-bits", type=click.IntRange(2, 16), help="bit-depth: to recover.  [default: 8]")
 @click.option(
     "--raws", multiple=True, type=A_PATH, metavar="DIR", help="Camera files of one camera, 5 to 100 (repeatable)."
 )
@@ -64,6 +67,9 @@ def command() -> None:
 def build(
     datasets: tuple[Path, ...],
     out: Path | None,
+    task: str,
+    bits: int | None,
+    high_bits: int | None,
     raws: tuple[Path, ...],
     camera: str | None,
     adapt: bool,
@@ -92,6 +98,15 @@ def build(
     Datasets may be of any size: pictures are encoded one by one into --scratch (38 numbers a half-resolution pixel,
     4 GB for 26 million) and read from there in parts, so memory does not grow with them.
     """
+    from priorraw.task_options import only_for
+
+    if task == "bit-depth":
+        only_for("raw", "raws", "camera", "adapt", "skip_bad", "color_matrix", "assets", "light", "reconstructor")
+        if out is None or encoder is None or not datasets:
+            raise click.UsageError("--task bit-depth needs DATASETS, --encoder and -o")
+        _of_depths(datasets, encoder, out, (bits or 4, high_bits or 8), K, G or 50, seed, as_json)
+        return
+    only_for("bit-depth", "bits", "high_bits")
     if bool(raws) == bool(datasets):
         raise click.UsageError("a bank comes from --raws or from datasets; give one of them")
     if out is None and assets is None:
@@ -191,6 +206,38 @@ def _of_datasets(
         "seconds": {"encode": encoded, **built.seconds},
     }
     return built.bank, {**vars(built.bank.info), **facts}, lines
+
+
+def _of_depths(
+    datasets: tuple[Path, ...],
+    encoder: Path,
+    out: Path,
+    bits: tuple[int, int],
+    K: int,
+    G: int,
+    seed: int,
+    as_json: bool,
+) -> None:
+    from priorraw.assets import load_model
+    from priorraw.bank import build_bank
+    from priorraw.bit_depth import TASK, Depths
+    from priorraw.depth_pictures import bank_info, load_search_pictures
+    from priorraw.files import sha256
+
+    depths = Depths(*bits)
+    pictures = load_search_pictures(datasets, "train", depths)
+    info = bank_info(depths, sha256(encoder), K, G, seed)
+    bank, (from_bank, from_all) = build_bank(load_model([encoder], TASK), pictures, info)
+    out = out if out.suffix == ".safetensors" else out / BANK
+    bank.save(out)
+    info = bank.info
+    if as_json:
+        click.echo(
+            json.dumps({**vars(info), "bank": str(out), "bank_psnr": from_bank, "full_reference_psnr": from_all})
+        )
+        return
+    click.echo(f"{out}: {info.camera}, {info.K} entries for {info.reference_pixels:,} blocks of 8x8 pixels")
+    click.echo(f"mean position in the interval: {from_bank:.2f} dB from the bank, {from_all:.2f} dB from all blocks")
 
 
 def _quality(built) -> list[str]:

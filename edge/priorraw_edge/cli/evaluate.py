@@ -25,10 +25,16 @@ import click
     type=click.Choice(["4:2:0", "4:4:4"]),
     help="Chroma of that JPEG.  [default: 4:2:0]",
 )
+@click.option("--task", type=click.Choice(["raw", "bit-depth"]), default="raw", show_default=True)
 @click.option(
-    "--bits", type=click.Choice(["8", "16"]), help="Depth of the sRGB; 16 is rendered again.  [default: as stored]"
+    "--bits",
+    type=click.IntRange(1, 16),
+    help="Depth of the sRGB, 8 or 16, which is rendered again [default: as stored]; with bit-depth that of the low "
+    "pictures [default: 4].",
 )
 @click.option("--html", type=click.Path(path_type=Path), help="Write the figures as a page too, with plots.")
+@click.option("--high-bits", type=click.IntRange(2, 16), help="bit-depth: bits to recover.  [default: 8]")
+@click.option("--bundle", type=click.Path(path_type=Path), help="bit-depth: run this xnnpack bundle, not PyTorch.")
 @click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
 def command(
     dataset: Path,
@@ -39,11 +45,26 @@ def command(
     hint: bool,
     jpeg: int | None,
     subsampling: str | None,
-    bits: str | None,
     html: Path | None,
+    task: str,
+    bits: int | None,
+    high_bits: int | None,
+    bundle: Path | None,
     as_json: bool,
 ) -> None:
-    """Measure PSNR and SSIM of DATASET, per picture and mean."""
+    """Measure PSNR and SSIM of DATASET, per picture and mean.
+
+    With --task bit-depth DATASET may also be a plain folder of pictures: the low pictures are made of them.
+    """
+    from priorraw.task_options import only_for
+
+    if task == "bit-depth":
+        only_for("raw", "camera", "stage", "hint", "jpeg", "subsampling", "html")
+        _evaluate_depth(dataset, split, bits or 4, high_bits or 8, assets, bundle, as_json)
+        return
+    only_for("bit-depth", "high_bits", "bundle")
+    if bits not in (None, 8, 16):
+        raise click.UsageError(f"--bits {bits}: sRGB is read in 8 or 16")
     from priorraw.assets import load_assets
     from priorraw.dataset import PairDataset
     from priorraw.evaluate import evaluate
@@ -51,7 +72,7 @@ def command(
 
     if subsampling and jpeg is None:
         raise click.UsageError("--subsampling is of a JPEG; give --jpeg QUALITY too")
-    srgb_input = SrgbInput(int(bits) if bits else None, jpeg, subsampling or SUBSAMPLINGS[0])
+    srgb_input = SrgbInput(bits, jpeg, subsampling or SUBSAMPLINGS[0])
     pairs = PairDataset.open(dataset, split, camera)
     prior = load_assets(camera or pairs.camera, assets)
     result = evaluate(pairs, prior, stage, hint=hint, srgb_input=srgb_input)
@@ -83,3 +104,39 @@ def _table(result: dict) -> None:
     Console().print(table)
     for line in evaluation_lines(result):
         click.echo(line)
+
+
+def _evaluate_depth(
+    folder: Path, split: str, bits: int, high_bits: int, assets: Path | None, bundle: Path | None, as_json: bool
+) -> None:
+    from priorraw.bit_depth import Depths
+    from priorraw.depth_dataset import DepthDataset
+    from priorraw.evaluate_depth import dataset_pictures, evaluate_depth, is_dataset
+
+    from priorraw_edge.runtime.deep import high_pictures, pictures_in, restorer
+    from priorraw_edge.runtime.engine import open_engine
+
+    depths = Depths(bits, high_bits)
+    if is_dataset(folder):
+        dataset = DepthDataset.open(folder, split)
+        pictures, count = dataset_pictures(dataset, depths), len(dataset)
+    else:
+        paths = pictures_in(folder)
+        pictures, count = high_pictures(paths, depths), len(paths)
+    engine = open_engine(depths.name, bundle=bundle, assets=assets, task="bit-depth")
+    result = evaluate_depth(pictures, count, depths, restorer(engine, depths))
+    if as_json:
+        click.echo(json.dumps(result, indent=2))
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=f"{folder}, {depths.low} to {depths.high} bits, RGB, whole pictures")
+    table.add_column("picture", no_wrap=True)
+    for title in ("PSNR dB", "SSIM"):
+        table.add_column(title, justify="right")
+    for image in result["images"]:
+        table.add_row(image["name"], f"{image['psnr']:.2f}", f"{image['ssim']:.4f}")
+    table.add_section()
+    table.add_row(f"mean of {count}", f"{result['psnr']:.2f}", f"{result['ssim']:.4f}")
+    Console().print(table)

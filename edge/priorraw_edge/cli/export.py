@@ -11,7 +11,10 @@ CALIBRATED = {("xnnpack", "int8")}  # targets and precisions whose ranges are me
 
 @click.command()
 @click.option("--target", required=True, metavar="TARGET", help="See: priorraw-edge targets.")
-@click.option("--camera", help="Camera whose bank the bundle carries; sony-imx135 by default.")
+@click.option("--task", type=click.Choice(["raw", "bit-depth"]), default="raw", show_default=True)
+@click.option(
+    "--camera", help="Camera whose bank the bundle carries.  [default: sony-imx135; bit-depth: bit-depth-4to8]"
+)
 @click.option("--assets", type=click.Path(path_type=Path), help="Asset folder; the shipped one by default.")
 @click.option("--out", "-o", type=click.Path(path_type=Path), help="Default: build/bundles/TARGET-CAMERA.")
 @click.option("--tile", type=int, help="Side of a tile in pixels, a multiple of 8.")
@@ -24,6 +27,7 @@ CALIBRATED = {("xnnpack", "int8")}  # targets and precisions whose ranges are me
 @click.option("--json", "as_json", is_flag=True, help="Print bundle.json.")
 def command(
     target: str,
+    task: str,
     camera: str | None,
     assets: Path | None,
     out: Path | None,
@@ -37,7 +41,7 @@ def command(
     """Lower the model for a device and write a bundle: programs, prior bank, self-test, bundle.json."""
     from priorraw.errors import InputError
 
-    from priorraw_edge.export.targets import check_request, find_target
+    from priorraw_edge.export.targets import check_request, check_task, find_target
     from priorraw_edge.runtime.signature import check_private_key
 
     if key is not None:
@@ -45,6 +49,7 @@ def command(
     chosen = find_target(target)
     precision = check_request(chosen, tile, precision)
     tile = chosen.tile if tile is None else tile
+    check_task(chosen, task, tile, precision)
     calibrated = (chosen.name, precision) in CALIBRATED
     if calibration is not None and not calibrated:
         raise InputError(f"--calibration: {chosen.name} {precision} measures no ranges; leave it out")
@@ -53,10 +58,10 @@ def command(
 
     from priorraw_edge.export.bundle import export_bundle
     from priorraw_edge.export.calibration import recipes_for
-    from priorraw_edge.runtime.engine import DEFAULT_CAMERA
+    from priorraw_edge.runtime.engine import DEFAULT_CAMERA, DEFAULT_DEPTHS
     from priorraw_edge.verify.verify import measure_bank
 
-    prior = load_assets(camera or DEFAULT_CAMERA, assets)
+    prior = load_assets(camera or (DEFAULT_CAMERA if task == "raw" else DEFAULT_DEPTHS), assets, task)
     out = out or Path("build/bundles") / f"{chosen.name}-{precision}-{prior.camera}"
     recipes = recipes_for(prior, tile, calibration, assets) if calibrated else None
     manifest = export_bundle(

@@ -12,8 +12,9 @@ from typing import Any
 from priorraw.assets import Prior
 from priorraw.errors import InputError
 from priorraw.files import atomic_file, atomic_folder, sha256
-from priorraw.model import ALIGN, HALO, THUMBNAIL, PriorRAW
+from priorraw.model import ALIGN, THUMBNAIL
 from priorraw.progress import say
+from priorraw.tasks import RAW, Model
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -23,11 +24,11 @@ from priorraw_edge.export.golden import golden_picture
 from priorraw_edge.export.golden_file import GOLDEN_TENSORS, golden_inputs, golden_outputs, program_inputs
 from priorraw_edge.export.programs import Program, bank_tensors, run_eager, trace
 from priorraw_edge.export.targets import Target
-from priorraw_edge.runtime.manifest import BUNDLE, FORMAT, write_manifest
+from priorraw_edge.runtime.manifest import BUNDLE, format_of, write_manifest
 
 # Measures the bank of one camera in a folder against PyTorch, as its manifest describes it; returns the entry
 # `parity` of that bank, or raises.
-Measure = Callable[[Path, dict[str, Any], str, PriorRAW], dict[str, Any]]
+Measure = Callable[[Path, dict[str, Any], str, Model], dict[str, Any]]
 
 
 def export_bundle(
@@ -56,7 +57,7 @@ def export_bundle(
     """
     clock = _Clock()
     with atomic_folder(out, BUNDLE) as folder:
-        self_test = golden_inputs(golden_picture(golden), tile)
+        self_test = golden_inputs(golden_picture(golden), tile, prior.model)
         tensors = run_eager(prior.model, bank_tensors(prior.bank), program_inputs(self_test, tile))
         programs = trace(prior.model, tensors)
         clock.say("traced scene and tile programs")
@@ -138,7 +139,7 @@ def _check_bank(folder: Path, manifest: dict[str, Any], prior: Prior) -> None:
             raise InputError(f"{folder}: made from other weights ({part} differs); give theirs with --assets")
     if prior.bank.info.encoder_sha256 != manifest["encoder_sha256"]:
         raise InputError(f"bank of {prior.camera}: built with another encoder than {folder}; build it again")
-    shapes = {i["name"]: i["shape"] for i in manifest["programs"]["scene"]["inputs"]}
+    shapes = {i["name"]: i["shape"] for program in manifest["programs"].values() for i in program["inputs"]}
     found, taken = len(prior.bank.keys), shapes["keys"][0]
     if found != taken:
         raise InputError(
@@ -163,12 +164,13 @@ def _manifest(
     prior: Prior, target: Target, tile: int, precision: str, programs: list[Program], converted: Converted
 ) -> dict[str, Any]:
     return {
-        "format": FORMAT,
+        "format": format_of(prior.model.task),
+        **({} if prior.model.task == RAW else {"task": prior.model.task}),
         "target": target.name,
         "runs": target.runs,
         "camera": prior.camera,
         "tile": tile,
-        "halo": HALO,
+        "halo": prior.model.halo,
         "align": ALIGN,
         "thumbnail": THUMBNAIL,
         "precision": precision,

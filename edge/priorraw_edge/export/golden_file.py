@@ -11,6 +11,7 @@ Seven shares no factor with the strides of the network: all their phases are amo
 
 import numpy as np
 import torch
+from priorraw.tasks import Model
 from torch import Tensor
 
 from priorraw_edge.export.programs import picture_inputs
@@ -20,11 +21,11 @@ PATCH = 192
 FIRST, STEP = 3, 7
 
 
-def golden_inputs(srgb: np.ndarray, side: int) -> dict[str, Tensor]:
-    """thumbnail and patch of a picture (H, W, 3) in [0, 1], for tiles of `side` pixels."""
+def golden_inputs(srgb: np.ndarray, side: int, model: Model) -> dict[str, Tensor]:
+    """thumbnail and patch of a picture (H, W, 3) in [0, 1] as a model sees it, for tiles of `side` pixels."""
     inputs = picture_inputs(srgb, min(side, PATCH))
-    codes = (inputs["tile"] * 255).round().to(torch.uint8)
-    return {"thumbnail": inputs["thumbnail"], "patch": codes}
+    codes = (model.see(inputs["tile"]) * 255).round().to(torch.uint8)
+    return {"thumbnail": model.see(inputs["thumbnail"]), "patch": codes}
 
 
 def program_inputs(golden: dict[str, Tensor], side: int) -> dict[str, Tensor]:

@@ -1,7 +1,7 @@
 """The two programs of a bundle, traced by torch.export, and their example inputs from a photograph.
 
-`scene` runs once a picture on a thumbnail, `tile` once a tile. The bank is an input of `scene`, so that another
-camera's bank takes its place without a new export.
+`scene` runs once a picture on a thumbnail, `tile` once a tile. The bank is an input of the part that searches it, so
+that another camera's bank takes its place without a new export. A task's model says what its parts take.
 """
 
 from dataclasses import dataclass
@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 import torch
 from priorraw.bank import Bank
+from priorraw.bit_depth import TASK as BIT_DEPTH
+from priorraw.depth_model import BitDepth
 from priorraw.model import THUMBNAIL, PriorRAW
 from priorraw.pictures import thumbnail_of, to_tensor
+from priorraw.tasks import RAW, Model, run_part
 from torch import Tensor, nn
 
-from priorraw_edge.runtime.engine import BANK_TENSORS
-
-INPUTS = {"scene": ("thumbnail", "keys", "values", "camera"), "tile": ("tile", "scene")}
 OUTPUTS = {"scene": ("scene",), "tile": ("raw", "reliability")}
 UNIT_RANGE = {"thumbnail", "tile", "raw", "reliability"}  # in [0, 1]
 
@@ -41,6 +41,35 @@ class TileProgram(nn.Module):
 
     def forward(self, tile: Tensor, scene: Tensor) -> tuple[Tensor, Tensor]:
         return self.model.tile(tile, scene)
+
+
+class ContextProgram(nn.Module):
+    """thumbnail (1, 3, 64, 64) of the low picture to the scene vector (1, S)."""
+
+    def __init__(self, model: BitDepth):
+        super().__init__()
+        self.model = model
+
+    def forward(self, thumbnail: Tensor) -> Tensor:
+        return self.model.scene(thumbnail)
+
+
+class SearchingTileProgram(nn.Module):
+    """tile (1, 3, T, T) low picture, scene vector and bank to the high one and reliability (1, 1, T, T)."""
+
+    def __init__(self, model: BitDepth):
+        super().__init__()
+        self.model = model
+
+    def forward(self, tile: Tensor, scene: Tensor, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+        return self.model.tile(tile, scene, keys, values)
+
+
+# One class for each signature: torch.export names a program's inputs after the arguments.
+MODULES: dict[str, dict[str, type[nn.Module]]] = {
+    RAW: {"scene": SceneProgram, "tile": TileProgram},
+    BIT_DEPTH: {"scene": ContextProgram, "tile": SearchingTileProgram},
+}
 
 
 @dataclass(frozen=True)
@@ -68,7 +97,7 @@ class Program:
 
 def bank_tensors(bank: Bank) -> dict[str, Tensor]:
     """The tensors that a bundle ships as its bank: keys (K, d), values (6, K), camera (1, 13)."""
-    return {name: tensor.contiguous() for name, tensor in zip(BANK_TENSORS, bank.tensors(), strict=True)}
+    return {name: tensor.contiguous() for name, tensor in bank.named().items()}
 
 
 def centre_tile(srgb: np.ndarray, side: int) -> np.ndarray:
@@ -88,22 +117,22 @@ def picture_inputs(srgb: np.ndarray, tile: int) -> dict[str, Tensor]:
 
 
 @torch.no_grad()
-def run_eager(model: PriorRAW, bank: dict[str, Tensor], inputs: dict[str, Tensor]) -> dict[str, Tensor]:
+def run_eager(model: Model, bank: dict[str, Tensor], inputs: dict[str, Tensor]) -> dict[str, Tensor]:
     """The PyTorch model on `picture_inputs`: adds scene, raw and reliability to the inputs and `bank_tensors`."""
     known = bank | inputs
-    known["scene"] = model.scene(*(known[name] for name in INPUTS["scene"]))
-    known["raw"], known["reliability"] = model.tile(*(known[name] for name in INPUTS["tile"]))
+    known["scene"] = run_part(model, "scene", known)
+    known["raw"], known["reliability"] = run_part(model, "tile", known)
     return known
 
 
 @torch.no_grad()
-def trace(model: PriorRAW, golden: dict[str, Tensor]) -> list[Program]:
+def trace(model: Model, golden: dict[str, Tensor]) -> list[Program]:
     """Both programs through torch.export with the fixed shapes of `golden`, the result of `run_eager`."""
-    modules = {"scene": SceneProgram(model), "tile": TileProgram(model)}
+    modules = {name: make(model) for name, make in MODULES[model.task].items()}
     assert golden["thumbnail"].shape[-1] == THUMBNAIL
     programs = []
     for name, module in modules.items():
-        inputs = {n: golden[n] for n in INPUTS[name]}
+        inputs = {n: golden[n] for n in model.inputs[name]}
         exported = torch.export.export(module.eval(), tuple(inputs.values()))
         outputs = {n: golden[n] for n in OUTPUTS[name]}
         programs.append(Program(name, module, inputs, outputs, exported))

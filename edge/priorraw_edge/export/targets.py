@@ -12,6 +12,10 @@ TILE_MULTIPLE = 8
 TILE_MARGIN = 32
 SMALLEST_TILE = 2 * TILE_MARGIN + TILE_MULTIPLE  # leaves pixels inside the halo
 DEFAULT_TILE = 512
+DEPTH_MARGIN = 72  # `priorraw.depth_model`'s HALO
+DEPTH_SMALLEST_TILE = 2 * DEPTH_MARGIN + TILE_MULTIPLE
+# What bit-depth recovery was lowered to and verified with.
+DEPTH_TARGETS = (("xnnpack", "fp32"), ("portable", "fp32"), ("coreml", "fp32"), ("onnx", "fp32"))
 LARGEST_TILE = 1024  # beyond it a program's memory grows and the share of the halo hardly falls
 
 PROGRAMS = ("scene.pte", "tile.pte")
@@ -182,6 +186,21 @@ def find_target(name: str) -> Target:
         hint = f"did you mean {meant}? " if meant else ""
         raise InputError(f"--target {name!r}: unknown; {hint}known: {', '.join(TARGETS)}")
     return TARGETS[asked]
+
+
+def check_task(target: Target, task: str, tile: int, precision: str) -> None:
+    """Refuse what a target was never tried with for another task than RAW.
+
+    Raises:
+        InputError: it is so; the message says what to take.
+    """
+    if task == "raw":
+        return
+    if (target.name, precision) not in DEPTH_TARGETS:
+        tried = ", ".join(f"{name} {kind}" for name, kind in DEPTH_TARGETS)
+        raise InputError(f"--task {task}: {target.name} {precision} is not for it; take one of {tried}")
+    if tile < DEPTH_SMALLEST_TILE:
+        raise InputError(f"--tile {tile}: {DEPTH_MARGIN} pixels a side are halo; take {DEPTH_SMALLEST_TILE} or more")
 
 
 def check_request(target: Target, tile: int | None, precision: str | None) -> str:

@@ -15,9 +15,11 @@ if TYPE_CHECKING:
     from priorraw_edge.runtime.executorch import Program
 
 BANK_TENSORS = ("keys", "values", "camera")
+RAW = "raw"  # `priorraw.tasks.RAW`, which imports torch
 TILE = 512  # eager tiles, pixels a side; the halo wastes a third of the work, at 256 it would waste two thirds
 LARGEST_TILE = 4096
 DEFAULT_CAMERA = "sony-imx135"  # a phone's sensor
+DEFAULT_DEPTHS = "bit-depth-4to8"  # what stands in a camera's place
 
 
 class Engine(Protocol):
@@ -47,6 +49,7 @@ def open_engine(
     bank: Path | None = None,
     threads: int | None = None,
     public_key: Path | None = None,
+    task: str = RAW,
 ) -> Engine:
     """The engine of a camera: a bundle, or PyTorch with the assets in a folder (by default the shipped ones).
 
@@ -59,8 +62,8 @@ def open_engine(
     PyTorch.
 
     Raises:
-        InputError: unknown camera, a bundle without its bank, a bank made with another encoder, damaged files, a
-            bundle that was not signed with `public_key`.
+        InputError: unknown camera, a bundle without its bank or for another task, a bank made with another encoder,
+            damaged files, a bundle that was not signed with `public_key`.
     """
     if bundle is None:
         import torch
@@ -70,13 +73,15 @@ def open_engine(
             torch.set_num_threads(threads)
         if bank is not None:
             camera = known_cameras(assets=assets)[0]  # any: its bank gives way
-        prior = load_assets(camera or DEFAULT_CAMERA, assets)
+        prior = load_assets(camera or DEFAULT_CAMERA, assets, task)
         return EagerEngine(prior if bank is None else _with_bank(prior, bank))
     from priorraw_edge.runtime.executorch import set_threads
 
     if threads is not None:
         set_threads(threads)
     engine = BundleEngine(bundle, camera, public_key=public_key)
+    if engine.task != task:
+        raise InputError(f"{bundle}: is for the task {engine.task}, not {task}; export another")
     if bank is not None:
         engine.use_bank(bank)
     return engine
@@ -147,29 +152,30 @@ class EagerEngine:
     """The PyTorch model itself, with the prior bank of one camera."""
 
     def __init__(self, prior: "Prior", tile_size: int = TILE):
-        from priorraw.model import ALIGN, HALO
+        from priorraw.model import ALIGN
 
         self._model = prior.model.eval()
-        self._keys, self._values, self._camera_vector = prior.bank.tensors()
-        self.camera, self.color_matrix, self.bank_sha256 = prior.camera, prior.color_matrix, prior.bank_sha256
-        self.tile_size, self.halo, self.align = tile_size, HALO, ALIGN
+        self._bank = prior.bank.named()
+        self.task, self.camera, self.color_matrix = prior.model.task, prior.camera, prior.color_matrix
+        self.bank_sha256 = prior.bank_sha256
+        self.tile_size, self.halo, self.align = tile_size, prior.model.halo, ALIGN
 
     def scene(self, thumbnail: np.ndarray) -> np.ndarray:
-        import torch
-
-        with torch.inference_mode():
-            picture = torch.from_numpy(to_nchw(thumbnail))
-            return self._model.scene(picture, self._keys, self._values, self._camera_vector).numpy()
+        return self._run("scene", thumbnail=to_nchw(thumbnail)).numpy()
 
     def with_light(self, scene: np.ndarray, light: np.ndarray) -> np.ndarray:
-        return set_light(scene, light, self._camera_vector.numpy())
+        return set_light(scene, light, self._bank["camera"].numpy())
 
-    def tile(self, srgb: np.ndarray, scene: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def _run(self, part: str, **inputs: np.ndarray) -> Any:
         import torch
+        from priorraw.tasks import run_part
 
         with torch.inference_mode():
-            picture = torch.from_numpy(to_nchw(srgb))
-            raw, reliability = self._model.tile(picture, torch.from_numpy(scene))
+            known = {name: torch.from_numpy(array) for name, array in inputs.items()}
+            return run_part(self._model, part, self._bank | known)
+
+    def tile(self, srgb: np.ndarray, scene: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        raw, reliability = self._run("tile", tile=to_nchw(srgb), scene=scene)
         return raw[0].permute(1, 2, 0).numpy(), reliability[0, 0].numpy()
 
 
@@ -194,6 +200,7 @@ class BundleEngine:
         """`manifest` is what bundle.json will hold, for a folder that is still being written."""
         self.folder = folder
         self.manifest = _runnable(folder, public_key) if manifest is None else manifest
+        self.task = str(self.manifest.get("task", RAW))
         try:
             self.camera = camera or str(self.manifest["camera"])
             bank = self._bank_entry(self.camera)
@@ -276,7 +283,7 @@ class BundleEngine:
         bank = Bank.load(path)
         _check_encoder(path, bank.info.encoder_sha256, self.manifest.get("encoder_sha256"))
         tensors = dict(zip(BANK_TENSORS, (tensor.numpy() for tensor in bank.tensors()), strict=True))
-        taken = {name: shape for name, shape in self._inputs["scene"] if name in BANK_TENSORS}
+        taken = {name: shape for part in self._inputs.values() for name, shape in part if name in BANK_TENSORS}
         if any(tensors[name].shape != shape for name, shape in taken.items()):
             raise InputError(
                 f"{path}: has {bank.info.K} entries, {self.folder} takes {taken['keys'][0]}; build it with --entries "

@@ -14,7 +14,8 @@ from priorraw.errors import InputError
 from priorraw.files import atomic_file, parse_json
 
 BUNDLE = "bundle.json"
-FORMAT = 4
+FORMAT = 4  # of RAW
+OTHER_FORMAT = 5  # with a `task`: run times that know no task but RAW refuse it
 SEAL = b'"manifest_sha256": "'
 ZEROS = b"0" * 64
 LARGEST = 16 << 20  # bytes of a bundle.json
@@ -68,12 +69,18 @@ def read_manifest(folder: Path, public_key: Path | None = None) -> dict[str, Any
 
         check_signature(folder, text, public_key)
     manifest = parse_json(path, text)
-    if manifest.get("format") != FORMAT:
-        raise InputError(f"{path}: format {str(manifest.get('format'))[:20]}, this version reads {FORMAT}; {CURE}")
+    expected = format_of(manifest.get("task", "raw"))
+    if manifest.get("format") != expected:
+        raise InputError(f"{path}: format {str(manifest.get('format'))[:20]}, this version reads {expected}; {CURE}")
     _check_seal(path, text)
     if not isinstance(manifest.get("files"), dict):
         raise InputError(f"{path}: lists no files; {CURE}")
     return manifest
+
+
+def format_of(task: object) -> int:
+    """Of the bundles of a task."""
+    return FORMAT if task == "raw" else OTHER_FORMAT
 
 
 def _check_seal(path: Path, text: bytes) -> None:

@@ -1,7 +1,7 @@
 """The files that a reconstruction leaves: where they go, and writing them whole or not at all."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,17 +15,17 @@ from priorraw_edge.runtime.dng import DngHeader, check_dng_size, write_dng_rows,
 from priorraw_edge.runtime.exif import Facts
 from priorraw_edge.runtime.reconstruct import Reconstruction
 from priorraw_edge.runtime.stream import Band
-from priorraw_edge.runtime.writers import Bands, GreyPng, quantised, write_npy, write_tiff
+from priorraw_edge.runtime.writers import Bands, PngRows, quantised, write_npy, write_tiff
 
 FORMATS = {".dng": "dng", ".tif": "tiff", ".tiff": "tiff", ".npy": "npy"}
-SUFFIX = {"dng": ".dng", "tiff": ".tiff", "npy": ".npy"}
+SUFFIX = {"dng": ".dng", "tiff": ".tiff", "npy": ".npy", "png": ".png"}
 
 
 @dataclass(frozen=True)
 class Job:
     photo: Path
     out: Path
-    file_format: str  # dng, tiff or npy
+    file_format: str  # dng, tiff or npy; png of `enhance`
     reliability: Path | None = None  # 8-bit PNG
     cfa: str | None = None  # a Bayer pattern to mosaic a DNG with
 
@@ -36,27 +36,30 @@ def plan_jobs(
     file_format: str | None = None,
     reliability: Path | None = None,
     cfa: str | None = None,
+    formats: Mapping[str, str] = FORMATS,
 ) -> list[Job]:
     """Where every photo's files go.
 
     `out` (and `reliability`) is a folder when it is one already, when its name has no suffix, or when there
     are several photos; files in it are named after the photo. The format is `file_format`, else what the
-    suffix of `out` says, else dng. `cfa` is the pattern of mosaiced DNGs.
+    suffix of `out` says, else the first of `formats`, suffix to format: dng. `cfa` is the pattern of mosaiced DNGs.
 
     Raises:
         InputError: a mosaic for another format than DNG, a suffix that tells no format or another one, a place
             that cannot be written, an output that would replace an input, or two outputs of one name.
     """
     into_folder = _is_folder(out, len(photos))
+    default = next(iter(formats.values()))
     if into_folder:
-        file_format = file_format or "dng"
+        file_format = file_format or default
     else:
-        told = FORMATS.get(out.suffix.lower())
+        told = formats.get(out.suffix.lower())
         if told is None and file_format is None:
-            raise InputError(f"{out}: ends in none of {', '.join(FORMATS)}; name one or give --format")
+            cure = "name one or give --format" if len(formats) > 1 else "name such a file"
+            raise InputError(f"{out}: ends in none of {', '.join(formats)}; {cure}")
         if told and file_format and told != file_format:
             raise InputError(f"{out}: its suffix says {told}, --format says {file_format}; make them agree")
-        file_format = file_format or told or "dng"
+        file_format = file_format or told or default
     if cfa and file_format != "dng":
         raise InputError(f"{out}: --cfa makes a DNG, not {file_format}; leave one of them out")
     jobs = [
@@ -136,7 +139,7 @@ class _Done:
 def _with_map(picture: Bands, path: Path) -> Iterator[np.ndarray]:
     """The raw rows of all bands; their reliability goes to `path` on the way."""
     with path.open("wb") as file:
-        png = GreyPng(file, picture.height, picture.width)
+        png = PngRows(file, picture.height, picture.width)
         for band in picture.bands():
             png.write(isp.quantise(band.reliability, 8))
             yield band.raw

@@ -39,12 +39,15 @@ class Stream:
         name: str = "picture",
         known_neutral: np.ndarray | None = None,
         rendering: Rendering | None = None,
+        *,
+        raw: bool = True,
     ):
         """
         Args:
             source: the sRGB picture, any size from 1x1.
             engine: the model of one camera.
             name: what the progress bar and an error call the picture.
+            raw: whether the engine makes RAW, whose light is to be told; off for other tasks.
             known_neutral: (3,) the sensor's response to white where a hint tells it, on any scale; the model then
                 infers no light. None is blind.
             rendering: how the camera made the picture; None takes it for our ISP's.
@@ -59,7 +62,7 @@ class Stream:
         self.source, self._engine, self._name = source, engine, name
         self._seen = RenderedSource(source, rendering, engine.color_matrix) if rendering else source
         self._known_neutral = known_neutral
-        self._light = NeutralFit(engine.color_matrix)
+        self._light = NeutralFit(engine.color_matrix) if raw else None
         self._reliability = 0.0
         self._levels = np.zeros(LEVELS, np.int64)  # how many pixels of the grid have each
         self._scene = engine.scene(thumbnail_of_source(self._seen))
@@ -91,9 +94,10 @@ class Stream:
             n, columns = tile.bottom - tile.top, slice(tile.left, tile.right)
             raw[:n, columns], reliability[:n, columns] = tile_raw[inner], tile_reliability[inner]
             grid = slice(-tile.top % GRID, n, GRID), slice(-tile.left % GRID, None, GRID)  # whatever the tiling
-            few = srgb[inner][grid]
             trusted = reliability[:n, columns][grid]
-            self._light.add(raw[:n, columns][grid], few, trusted * near_neutral(few))
+            if self._light is not None:
+                few = srgb[inner][grid]
+                self._light.add(raw[:n, columns][grid], few, trusted * near_neutral(few))
             levels = np.clip(trusted * LEVELS, 0, LEVELS - 1).astype(np.intp)
             self._levels += np.bincount(levels.ravel(), minlength=LEVELS)
             if tile.right == W:
@@ -102,6 +106,7 @@ class Stream:
 
     def neutral(self) -> np.ndarray:
         """(3,) the sensor's response to white, largest 1: DNG's AsShotNeutral; the known one if given."""
+        assert self._light is not None, "only RAW has a light"
         known = self._known_neutral
         return self._light.neutral() if known is None else known / known.max()
 

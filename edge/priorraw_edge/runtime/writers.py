@@ -113,21 +113,22 @@ def write_npy(path: Path, picture: Bands, raw: Iterator[np.ndarray]) -> None:
             file.write(np.ascontiguousarray(rows, "<f4").data)
 
 
-class GreyPng:
-    """An 8-bit grey PNG, row by row; every row filtered against the one above (PNG 3rd edition, 9.2, type 2)."""
+class PngRows:
+    """A grey or RGB PNG, row by row; every row filtered against the one above (PNG 3rd edition, 9.2, type 2)."""
 
-    def __init__(self, file: BinaryIO, height: int, width: int):
+    def __init__(self, file: BinaryIO, height: int, width: int, channels: int = 1, bits: int = 8):
         self._file = file
-        self._above = np.zeros((1, width), np.uint8)
+        self._above = np.zeros((1, width * channels * bits // 8), np.uint8)
         self._deflate = zlib.compressobj(PNG_LEVEL)
         file.write(b"\x89PNG\r\n\x1a\n")
-        self._chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0))
+        self._chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, bits, {1: 0, 3: 2}[channels], 0, 0, 0))
 
     def write(self, rows: np.ndarray) -> None:
-        """Append rows (n, W) uint8."""
-        above = np.concatenate([self._above, rows[:-1]])
-        filtered = np.insert(rows - above, 0, 2, axis=1)
-        self._above = rows[-1:].copy()
+        """Append rows (n, W) or (n, W, 3), uint8 or uint16."""
+        data = np.ascontiguousarray(rows.astype(rows.dtype.newbyteorder(">"))).view(np.uint8).reshape(len(rows), -1)
+        above = np.concatenate([self._above, data[:-1]])
+        filtered = np.insert(data - above, 0, 2, axis=1)
+        self._above = data[-1:].copy()
         self._chunk(b"IDAT", self._deflate.compress(filtered.tobytes()))
 
     def close(self) -> None:

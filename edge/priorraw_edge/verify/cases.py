@@ -1,10 +1,11 @@
 """What parity is proved on: photographs, some with the RAW behind them known, and tiles at the edge of the range."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from priorraw.pictures import to_tensor
+from priorraw.tasks import RAW, Model
 from torch import Tensor
 
 from priorraw_edge.export.calibration import evenly
@@ -22,6 +23,14 @@ class Case:
     inputs: dict[str, Tensor]  # thumbnail (1, 3, 64, 64) and tile (1, 3, T, T)
     truth: Tensor | None = None
     photograph: bool = True
+
+
+def as_seen(case: Case, model: Model) -> Case:
+    """The case as the model's task has it: in bit-depth recovery the picture itself is what its low codes hide."""
+    if model.task == RAW:
+        return case
+    truth = case.inputs["tile"] if case.photograph else None
+    return replace(case, inputs={name: model.see(tensor) for name, tensor in case.inputs.items()}, truth=truth)
 
 
 def photograph_case(name: str, srgb: np.ndarray, tile: int, raw: np.ndarray | None = None) -> Case:

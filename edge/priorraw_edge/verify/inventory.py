@@ -9,6 +9,7 @@ from priorraw.bank import Bank
 from priorraw.cameras import unknown_camera
 from priorraw.errors import InputError
 from priorraw.files import read_json, sha256
+from priorraw.tasks import TASKS
 
 
 def list_cameras(folder: Path | None = None) -> list[dict[str, Any]]:
@@ -25,13 +26,13 @@ def list_cameras(folder: Path | None = None) -> list[dict[str, Any]]:
 
 
 def describe_camera(camera: str, folder: Path | None = None) -> dict[str, Any]:
-    """asset.json of a camera (files, versions, commands, measured figures) and the facts of its bank.
+    """asset.json of a camera, or of another task's bank: files, versions, commands, figures; and the facts of its bank.
 
     Raises:
         InputError: unknown camera; a file differs from its recorded hash.
     """
     folder = folder or shipped_assets()
-    if camera not in cameras_in(folder):
+    if not any(camera in cameras_in(folder, task) for task in TASKS):
         known = unknown_camera(camera, cameras_in(folder))
         raise InputError(f"{known}; a bundle is named by its folder, a bank by its file")
     asset = read_json(folder / camera / ASSET)

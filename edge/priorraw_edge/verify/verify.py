@@ -10,18 +10,19 @@ import torch
 from priorraw.assets import cameras_in, load_assets, shipped_assets
 from priorraw.dataset import mask_of
 from priorraw.errors import InputError, reason
-from priorraw.model import PriorRAW
 from priorraw.progress import track
+from priorraw.tasks import RAW, Model
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
 from priorraw_edge.errors import CheckError
 from priorraw_edge.export.golden_file import GOLDEN_TENSORS, golden_outputs, program_inputs
-from priorraw_edge.export.programs import BANK_TENSORS, INPUTS, OUTPUTS, run_eager, trace
+from priorraw_edge.export.programs import OUTPUTS, run_eager, trace
 from priorraw_edge.export.targets import TARGETS
+from priorraw_edge.runtime.engine import BANK_TENSORS
 from priorraw_edge.runtime.manifest import BUNDLE, check_all, read_manifest
-from priorraw_edge.verify.cases import Case, edge_cases
+from priorraw_edge.verify.cases import Case, as_seen, edge_cases
 from priorraw_edge.verify.flatbuffer import structure_faults
 from priorraw_edge.verify.runners import Runner, lowered_stages, traced_stages
 from priorraw_edge.verify.stages import (
@@ -125,7 +126,7 @@ def verify_bundle(
     if camera is not None and camera not in manifest["banks"]:
         raise InputError(f"{folder}: holds no bank of {camera}; it has {', '.join(sorted(manifest['banks']))}")
     model, notes, faults = _model(folder, manifest, assets)
-    pictures = [*cases(manifest["tile"]), *edge_cases(manifest["tile"])]
+    pictures = [as_seen(case, model) for case in (*cases(manifest["tile"]), *edge_cases(manifest["tile"]))]
     comparisons, summaries = {}, []
     for name in [camera] if camera else sorted(manifest["banks"]):
         comparisons[name] = compare_bank(folder, manifest, name, model, pictures, raw_bound)
@@ -145,7 +146,7 @@ def verify_bundle(
     return replace(report, culprits=find_culprits(folder, manifest, trace(model, tensors), tensors))
 
 
-def measure_bank(folder: Path, manifest: dict[str, Any], camera: str, model: PriorRAW) -> dict[str, Any]:
+def measure_bank(folder: Path, manifest: dict[str, Any], camera: str, model: Model) -> dict[str, Any]:
     """Entry `parity` of a bank in bundle.json: each stage on the golden picture.
 
     Raises:
@@ -193,7 +194,7 @@ def compare_bank(
     folder: Path,
     manifest: dict[str, Any],
     camera: str,
-    model: PriorRAW,
+    model: Model,
     cases: list[Case],
     raw_bound: float | None = None,
 ) -> list[Comparison]:
@@ -208,7 +209,7 @@ def compare_bank(
     comparisons = []
     for case in track(cases, f"verify {camera}"):
         expected = run_eager(model, bank, case.inputs)
-        results = {stage: (run_stage(run, expected), expected) for stage, run in stages.items()}
+        results = {stage: (run_stage(run, expected, model.inputs), expected) for stage, run in stages.items()}
         if case.name == "golden":
             results = {GOLDEN: (golden, golden_outputs(expected)), **results}
         for stage, (found, true) in results.items():
@@ -221,11 +222,11 @@ def compare_bank(
     return comparisons
 
 
-def run_stage(run: Runner, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Scene, then tile under that scene, as a device runs them; outputs by name."""
-    known = {name: inputs[name] for program in INPUTS.values() for name in program if name != "scene"}
+def run_stage(run: Runner, inputs: dict[str, Tensor], names: dict[str, tuple[str, ...]]) -> dict[str, Tensor]:
+    """Scene, then tile under that scene, as a device runs them; outputs by name. `names` are those of the inputs."""
+    known = {name: inputs[name] for program in names.values() for name in program if name != "scene"}
     for program in ("scene", "tile"):
-        outputs = run(program, {name: known[name] for name in INPUTS[program]})
+        outputs = run(program, {name: known[name] for name in names[program]})
         known |= {name: torch.as_tensor(value) for name, value in zip(OUTPUTS[program], outputs, strict=True)}
     return known
 
@@ -272,12 +273,14 @@ def load_tensors(folder: Path, file: str, names: tuple[str, ...]) -> dict[str, T
     return {name: tensors[name] for name in names}
 
 
-def _model(folder: Path, manifest: dict[str, Any], assets: Path | None) -> tuple[PriorRAW, list[str], list[str]]:
+def _model(folder: Path, manifest: dict[str, Any], assets: Path | None) -> tuple[Model, list[str], list[str]]:
     """The PyTorch model of the bundle, notes, and faults of banks that claim to be the assets'."""
     root = assets or shipped_assets()
-    known = cameras_in(root)
-    priors = {camera: load_assets(camera, assets) for camera in sorted(manifest["banks"]) if camera in known}
-    prior = next(iter(priors.values())) if priors else load_assets(known[0] if known else manifest["camera"], assets)
+    task = str(manifest.get("task", RAW))
+    known = cameras_in(root, task)
+    priors = {camera: load_assets(camera, assets, task) for camera in sorted(manifest["banks"]) if camera in known}
+    first = known[0] if known else manifest["camera"]
+    prior = next(iter(priors.values())) if priors else load_assets(first, assets, task)
     differing = [name for name in WEIGHTS if manifest[name] != getattr(prior, name)]
     if differing:
         raise InputError(f"{folder}: made from other assets ({', '.join(differing)} differ); give theirs with --assets")
@@ -287,13 +290,13 @@ def _model(folder: Path, manifest: dict[str, Any], assets: Path | None) -> tuple
             notes.append(f"the bank of {camera} is not the assets': it was added from a file, or theirs has changed")
             continue
         bank = load_tensors(folder, entry["file"], BANK_TENSORS)
-        for name, tensor in zip(BANK_TENSORS, priors[camera].bank.tensors(), strict=True):
+        for name, tensor in priors[camera].bank.named().items():
             if not torch.equal(bank[name], tensor):
                 faults.append(f"{entry['file']}: {name} differs from the assets' bank")
     return prior.model, notes, faults
 
 
-def _golden_tensors(folder: Path, manifest: dict[str, Any], camera: str, model: PriorRAW) -> dict[str, Tensor]:
+def _golden_tensors(folder: Path, manifest: dict[str, Any], camera: str, model: Model) -> dict[str, Tensor]:
     entry = manifest["banks"][camera]
     golden = load_tensors(folder, entry["golden"], ("thumbnail", "patch"))
     bank = load_tensors(folder, entry["file"], BANK_TENSORS)

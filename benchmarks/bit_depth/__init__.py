@@ -1,0 +1,1 @@
+"""Rivals of bit-depth recovery, classical and learned, on the same pictures and under the same protocol."""
