@@ -30,9 +30,10 @@ def cached_bundle(assets: Path | None = None, tile: int | None = None) -> Path:
     Raises:
         InputError: no assets, or no place for the bundle.
     """
-    from priorraw_edge.export.bundle import BUNDLE, FORMAT, add_bank, export_bundle
+    from priorraw_edge.export.bundle import BUNDLE, add_bank, export_bundle
     from priorraw_edge.export.targets import check_request, find_target
     from priorraw_edge.runtime.engine import DEFAULT_CAMERA, BundleEngine
+    from priorraw_edge.runtime.manifest import FORMAT
     from priorraw_edge.verify.verify import measure_bank
 
     folder = assets or shipped_assets()
