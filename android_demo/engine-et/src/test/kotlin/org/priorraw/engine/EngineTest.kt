@@ -110,7 +110,8 @@ class EngineTest {
         exported.copyRecursively(folder)
         val larger = bundle.tile + bundle.align // the manifest then promises another tile than the program has
         File(folder, MANIFEST).run {
-            writeText(readText().replace(Regex("(\"tile\": *)${bundle.tile}\\b"), "$1$larger").replace(Regex("\\b${bundle.tile}\\b(?=\\s*[,\\]])"), "$larger"))
+            val text = readText().replace(Regex("(\"tile\": *)${bundle.tile}\\b"), "$1$larger")
+            writeBytes(sealed(text.replace(Regex("\\b${bundle.tile}\\b(?=\\s*[,\\]])"), "$larger").toByteArray()))
         }
         val other = Bundle(folder)
         assertEquals(larger, other.tile)
