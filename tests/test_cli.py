@@ -75,7 +75,7 @@ def test_a_shell_completes_commands_and_options():
     code = "from priorraw_edge.cli import main; main()"
     for words, expected in (
         ("priorraw-edge rec", "plain,reconstruct"),
-        ("priorraw-edge export --ta", "plain,--target"),
+        ("priorraw-edge export --targ", "plain,--target"),
     ):
         variables = {
             **os.environ,

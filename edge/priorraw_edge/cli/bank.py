@@ -183,9 +183,9 @@ def _of_datasets(
     from priorraw.pictures import bank_info
     from priorraw.spread import RayCluster, Spread, Threads
 
+    affinity = load_model([parts.encoder]).affinity
     references, sha256 = References.open(datasets), parts.encoder_sha256()
     info = bank_info(references.camera, references.color_matrix, references.lights(), sha256, *size)
-    affinity = load_model([parts.encoder]).affinity
     with ExitStack() as stack:
         spread: Spread = RayCluster(workers) if engine == "ray" else Threads(workers)
         stack.enter_context(spread)
