@@ -38,7 +38,7 @@ import rawpy
 
 first, second = (rawpy.imread(name).raw_image_visible[..., :3].astype(float) for name in ("photo.dng", "device.dng"))
 worst = np.abs(first - second).max()
-assert worst < 655, worst  # 1 % of white: ExecuTorch against PyTorch; seen: 3 codes
+assert worst < 655, worst  # 1 % of white: ExecuTorch against PyTorch; tiles of 128 against 512; seen: 399 codes
 print(f"PyTorch and ExecuTorch agree to {worst:.0f} of 65,535")
 END
 echo "the wheel alone exports, verifies and reconstructs"
