@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import tifffile
 from PIL import Image
+from priorraw.errors import InputError
 from random_assets import CAMERAS, write_random_assets
 from samples import write_png16
 from skimage.data import coffee
@@ -208,3 +209,8 @@ def test_the_demo_replaces_only_its_own_folder(cli, assets, tmp_path):
     assert code == 2
     assert f"{tmp_path}: not empty and holds no report.html" in err
     assert [p.name for p in tmp_path.iterdir()] == ["letter.txt"]
+
+
+def test_what_a_damaged_file_says_of_itself_stays_on_one_line():
+    error = InputError("a.json: no 'key\nname\x1b[2J'; export it again")
+    assert str(error) == "a.json: no 'key name [2J'; export it again"

@@ -14,7 +14,7 @@ from reliability.readers import READERS, Reader
 
 FAULTS = {
     "a traceback": "raise KeyError('odd')",
-    "two lines": "raise InputError('one' + chr(10) + 'two')",
+    "two lines": "error = InputError('one'); error.args = ('one' + chr(10) + 'two',); raise error",
     "a crash": "os.kill(os.getpid(), 11)",
     "an exit": "os._exit(0)",
     "a hang": "\n        while True: pass",

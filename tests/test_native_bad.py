@@ -63,6 +63,7 @@ def test_any_flipped_bit_of_the_manifest_is_refused(spoilt):
         ({"format": "4"}, 'format "4", this program reads 4'),
         ({"target": "coreml"}, 'target "coreml" does not run here; export --target xnnpack'),
         ({"precision": "fp16"}, "does not fit (precision fp16)"),
+        ({"precision": "two\nlines"}, "does not fit (precision two lines)"),
         ({"tile": 120.5}, "does not fit (tile is 120.5)"),
         ({"tile": -8}, "does not fit (tile is -8)"),
         ({"tile": 10**12}, "does not fit (tile is 1000000000000)"),

@@ -151,7 +151,7 @@ int main(int count, char** arguments) {
     } catch (const std::bad_alloc&) {
         std::fputs("priorraw-native: not enough memory; give a smaller picture\n", stderr);
     } catch (const std::exception& error) {
-        std::fprintf(stderr, "priorraw-native: %s\n", error.what());
+        std::fprintf(stderr, "priorraw-native: %s\n", priorraw::one_line(error.what()).c_str());
     }
     return 2;
 }

@@ -30,7 +30,10 @@ enum class Problem {
 }
 
 /** A failure that the user can do something about. The message is one line: what, where and the cure. */
-class PriorRawException(val problem: Problem, message: String, cause: Throwable? = null) : Exception(message, cause)
+class PriorRawException(val problem: Problem, message: String, cause: Throwable? = null) : Exception(oneLine(message), cause)
+
+/** What a damaged file says of itself may hold line breaks. */
+private fun oneLine(text: String): String = text.replace(Regex("\\p{Cntrl}"), " ")
 
 /** The user cancelled. */
 class Cancelled : Exception("cancelled")

@@ -49,6 +49,7 @@ class BundleTest {
             BundleFiles(tile = 8, halo = 4), // no core
             BundleFiles(tile = 33), // off the grid
             BundleFiles().apply { extra = "\"tile\": 64," }, // twice
+            BundleFiles().apply { extra = "\"a\\nb\": 1, \"a\\nb\": 1," }, // twice, and a name of two lines
             BundleFiles().apply { files.clear() },
         )
         for (files in bad) refused(Problem.BUNDLE) { Bundle(files.write()).checkAll().also { _ -> Bank.of(Bundle(files.write())) } }
