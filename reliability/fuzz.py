@@ -213,6 +213,7 @@ def main() -> int:
     chosen = [READERS[name] for name in options.readers or READERS]
     from priorraw_edge.quiet import quiet_libraries
 
+    os.environ["OMP_NUM_THREADS"] = "1"  # a fork waits for the threads that OpenMP began before it, and has none
     with quiet_libraries():
         if options.only is not None:
             return _again(chosen[0], options.only, options.seed)

@@ -26,7 +26,6 @@ class Reader:
     name: str
     make: Callable[[Path], dict[str, tuple[Mutator, ...]]]
     read: Callable[[Path, str], None]
-    heavy: bool = False  # needs torch
     share: int = 1  # of the inputs
 
 
@@ -362,10 +361,10 @@ READERS = {
         Reader("png folders", make_png_folder, source),
         Reader("datasets", make_dataset, dataset, share=2),
         Reader("banks", make_bank, bank),
-        Reader("model parts", make_parts, model_part, heavy=True),
-        Reader("checkpoints", make_checkpoint, checkpoint, heavy=True),
-        Reader("assets", make_assets, assets, heavy=True),
-        Reader("bundles", make_bundle, bundle, heavy=True, share=3),
-        Reader("programs", make_program, program_file, heavy=True),
+        Reader("model parts", make_parts, model_part),
+        Reader("checkpoints", make_checkpoint, checkpoint),
+        Reader("assets", make_assets, assets),
+        Reader("bundles", make_bundle, bundle, share=3),
+        Reader("programs", make_program, program_file),
     )
 }
