@@ -29,6 +29,11 @@ def banding(picture: np.ndarray, true: np.ndarray) -> float:
     return float(np.abs(np.subtract(*means)).mean())
 
 
+def largest_step(picture: np.ndarray) -> float:
+    """From row to row, of the 5x5 means, in grey levels."""
+    return float(np.abs(np.diff(cv2.blur(picture.astype(np.float32), (5, 5)), axis=0)).max())
+
+
 @click.command()
 @click.argument("out", type=click.Path(path_type=Path))
 def main(out: Path) -> None:
@@ -44,9 +49,10 @@ def main(out: Path) -> None:
     rows.append(np.concatenate([cv2.resize(p, (WIDTH, HEIGHT), interpolation=cv2.INTER_NEAREST) for p in strong], 1))
     out.parent.mkdir(parents=True, exist_ok=True)
     write_png(out, np.concatenate(rows, 0)[::2, ::2])
-    for name, picture in zip(("low", "recovered"), pictures, strict=False):
+    for name, picture in zip(("low", "recovered", "true"), pictures, strict=True):
         levels = len(np.unique(picture[..., 0]))
-        click.echo(f"{name}: {levels} levels in red, {banding(picture, true):.2f} grey levels off in 5x5 means")
+        off, step = banding(picture, true), largest_step(picture)
+        click.echo(f"{name}: {levels} levels in red; 5x5 means {off:.2f} grey levels off, largest step {step:.1f}")
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ def methods(rows: dict[str, Any]) -> str:
     lines = ["| method | PSNR dB | SSIM | |", "|---|---|---|---|"]
     for name, row in rows.items():
         about = row["about"] + (f", {row['parameters']:,} parameters" if "parameters" in row else "")
-        about += f", {row['processor_seconds']} s of a core" if "processor_seconds" in row else ""
+        about += f", {row['steps']:,} steps" if "steps" in row else ""
         title = f"**{name}**" if name == OURS else name
         lines.append(f"| {title} | {row['psnr']:.2f} | {row['ssim']:.4f} | {about} |")
     lines += [f"| {name} | {psnr} | {ssim:.4f} | the paper's figure |" for name, (psnr, ssim) in PAPER.items()]

@@ -20,7 +20,7 @@ from priorraw.reconstructor import ERROR_RANGE, reliability_of_error
 
 REACH = 2  # pixels around a value in which its contours are looked at
 NEIGHBOURS = (2 * REACH + 1) ** 2 - 1
-HALO = 72  # pixels; covers the receptive field of the tile part (radius measured in tests/test_depth_model.py)
+HALO = 96  # pixels; covers the receptive field of the tile part (radius measured in tests/test_depth_model.py)
 
 
 @dataclass(frozen=True)
@@ -28,10 +28,10 @@ class DepthReconstructorConfig:
     low: int = 4  # bits
     high: int = 8
     prior: bool = True  # what the bank says as an input; off: the same network without, for comparison
-    full: int = 16  # channels at full resolution: contours are one pixel wide
-    detail: int = 32  # at half resolution
-    width: int = 48  # at quarter resolution
-    deep: int = 64  # at eighth resolution
+    full: int = 32  # channels at full resolution: contours are one pixel wide
+    detail: int = 64  # at half resolution
+    width: int = 96  # at quarter resolution
+    deep: int = 128  # at eighth resolution
 
     @property
     def depths(self) -> Depths:
@@ -48,15 +48,16 @@ class Contours(nn.Module):
     def __init__(self, low: int):
         super().__init__()
         side = 2 * REACH + 1
+        self.top = float((1 << low) - 1)  # an integer would be cast outside the delegate
         self.steps = nn.Conv2d(3, 3 * NEIGHBOURS, side, padding=REACH, groups=3, bias=False)
         kernels = torch.zeros(NEIGHBOURS, side, side)
         kernels[:, REACH, REACH] = -1.0
         places = [i for i in range(side * side) if i != side * side // 2]
         kernels.view(NEIGHBOURS, -1)[torch.arange(NEIGHBOURS), places] = 1.0
-        self.steps.weight.data = (kernels * ((1 << low) - 1)).repeat(3, 1, 1).unsqueeze(1)
+        self.steps.weight.data = kernels.repeat(3, 1, 1).unsqueeze(1)
 
     def forward(self, low: Tensor) -> Tensor:
-        return self.steps(low - 0.5).clamp(-1, 1)
+        return self.steps(low * self.top - self.top / 2).clamp(-1, 1)  # whole and half codes: exact in bfloat16
 
 
 class DepthReconstructor(nn.Module):
@@ -74,13 +75,14 @@ class DepthReconstructor(nn.Module):
         self.down2 = nn.Conv2d(w1, w2, 2, stride=2)
         self.encode2 = nn.Sequential(Residual(w2), Residual(w2))
         self.down3 = nn.Conv2d(w2, w3, 2, stride=2)
-        self.encode3 = nn.Sequential(Residual(w3), Residual(w3), Residual(w3))
+        self.encode3 = nn.Sequential(Residual(w3, 2), Residual(w3, 4))  # contours in a sky are far apart
+        self.decode3 = Residual(w3)
         self.up2 = Upsample(w3, w2)
         self.decode2 = nn.Sequential(Residual(w2), Residual(w2))
         self.up1 = Upsample(w2, w1)
         self.decode1 = nn.Sequential(Residual(w1), Residual(w1))
         self.up0 = Upsample(w1, w0)
-        self.decode0 = Residual(w0)
+        self.decode0 = nn.Sequential(Residual(w0), Residual(w0))
         self.head = nn.Conv2d(w0, 4, 3, padding=1)
         for module in self.modules():  # the default is too small for ReLU: three levels down nothing arrives
             if isinstance(module, nn.Conv2d) and module is not self.contours.steps:
@@ -111,11 +113,10 @@ class DepthReconstructor(nn.Module):
         x0 = F.relu(self.stem(torch.cat([contours, low - 0.5], 1)))
         x1 = self.encode1(F.relu(self.down1(x0)))
         x2 = self.encode2(F.relu(self.down2(x1)))
-        x3 = self.down3(x2)
+        x3 = self.encode3(F.relu(self.down3(x2)))
         if maps is not None:
             x3 = x3 + self.prior(maps)
-        x3 = self.encode3(F.relu(x3))
-        y2 = self.decode2(F.relu(self.up2(x3) + x2))
+        y2 = self.decode2(F.relu(self.up2(self.decode3(x3)) + x2))
         y1 = self.decode1(F.relu(self.up1(y2) + x1))
         out = self.head(F.relu(self.decode0(F.relu(self.up0(y1) + x0))))
         position = self.linear(contours) + out[:, :3]

@@ -22,8 +22,8 @@ def start_linear(reconstructor: DepthReconstructor, batches: Batches, seed: int,
         contours = reconstructor.contours(batch.low)
         contours = torch.cat([contours, torch.ones_like(contours[:, :1])], 1).transpose(0, 1).flatten(1)
         position = (batch.high - reconstructor.middle(batch.low)) / reconstructor.half_interval
-        left += (contours @ contours.T).double()
-        right += (contours @ position.transpose(0, 1).flatten(1).T).double()
+        left += (contours @ contours.T).double().cpu()
+        right += (contours @ position.transpose(0, 1).flatten(1).T).double().cpu()
     left += RIDGE * left.diagonal().mean() * torch.eye(features, dtype=torch.float64)
     solved = torch.linalg.solve(left, right).float()
     reconstructor.linear.weight.copy_(solved[:-1].T[..., None, None])

@@ -67,11 +67,11 @@ def unit(tokens: Tensor) -> Tensor:
 
 
 class Residual(nn.Module):
-    """x + conv1x1(relu(conv3x3(x))): one pixel of receptive field radius a block, so that halos stay small."""
+    """x + conv1x1(relu(conv3x3(x))): a receptive field's radius of `dilation` a block, so that halos stay small."""
 
-    def __init__(self, width: int):
+    def __init__(self, width: int, dilation: int = 1):
         super().__init__()
-        self.spatial = nn.Conv2d(width, width, 3, padding=1)
+        self.spatial = nn.Conv2d(width, width, 3, padding=dilation, dilation=dilation)
         self.mix = nn.Conv2d(width, width, 1)
 
     def forward(self, x: Tensor, scale: Tensor | None = None, shift: Tensor | None = None) -> Tensor:

@@ -27,7 +27,7 @@ INTEL-TAU, Sony IMX135, 22 scenes (Laakom et al. 2021, CC BY-SA 4.0); SimpleCube
 and scikit-learn.
 
 **Limits.** Photographs only: pictures with flat synthetic areas, or dithered when they were quantised, were not trained
-on. Training was short: docs/bit-depth.md says how short, and what more would bring.
+on. docs/bit-depth.md says how long it was trained, and what the prior adds.
 
 """
 

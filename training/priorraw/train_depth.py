@@ -39,7 +39,8 @@ def train_depth(
             linear part is solved for first.
     """
     torch.manual_seed(train.seed)
-    learner = BitDepth(config).requires_grad_(False)
+    device = pick_device()
+    learner = BitDepth(config).requires_grad_(False).to(device)
     if model is not None:
         learner.encoder.load_state_dict(model.encoder.state_dict())
         learner.affinity.load_state_dict(model.affinity.state_dict())
@@ -48,7 +49,6 @@ def train_depth(
     elif not (out / CHECKPOINT).exists():
         start_linear(learner.reconstructor, batches, train.seed)
     learner.reconstructor.requires_grad_(True)
-    device = pick_device()
     tensors = {} if bank is None else {name: t.to(device) for name, t in bank.named().items()}
 
     def restore(batch: Batch) -> tuple[Tensor, Tensor]:
@@ -80,12 +80,12 @@ def fit_restorer(
     def loss_of(generator: torch.Generator, part: Part) -> Tensor:
         drawn = batches.draw(generator)
         own = part.of(list(range(batches.size)))
-        batch = Batch(*(t[own].to(device) if len(t.shape) > 3 else t for t in vars(drawn).values()))
+        batch = Batch(*(t[own] if len(t.shape) > 3 else t for t in vars(drawn).values()))
         predicted, log_error = restore(batch)
         valid = torch.ones_like(batch.high[:, :1])
         loss = reconstruction_loss(predicted.float(), log_error.float(), batch.high, valid, FLOOR)
         return loss * (len(own) * part.count / batches.size)
 
     settings = settings | {"train": asdict(train), "depths": asdict(batches.depths)}
-    settings |= {"crop": batches.crop, "batch": batches.size, "pictures": len(batches.pictures)}
+    settings |= {"crop": batches.crop, "batch": batches.size, "pictures": batches.pictures}
     return fit(model, learning, loss_of, train, out, settings).to("cpu")

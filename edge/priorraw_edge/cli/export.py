@@ -41,14 +41,14 @@ def command(
     """Lower the model for a device and write a bundle: programs, prior bank, self-test, bundle.json."""
     from priorraw.errors import InputError
 
-    from priorraw_edge.export.targets import check_request, check_task, find_target
+    from priorraw_edge.export.targets import check_request, check_task, default_tile, find_target
     from priorraw_edge.runtime.signature import check_private_key
 
     if key is not None:
         check_private_key(key)  # before minutes of work
     chosen = find_target(target)
     precision = check_request(chosen, tile, precision)
-    tile = chosen.tile if tile is None else tile
+    tile = default_tile(chosen, task) if tile is None else tile
     check_task(chosen, task, tile, precision)
     calibrated = (chosen.name, precision) in CALIBRATED
     if calibration is not None and not calibrated:

@@ -12,7 +12,7 @@ TILE_MULTIPLE = 8
 TILE_MARGIN = 32
 SMALLEST_TILE = 2 * TILE_MARGIN + TILE_MULTIPLE  # leaves pixels inside the halo
 DEFAULT_TILE = 512
-DEPTH_MARGIN = 72  # `priorraw.depth_model`'s HALO
+DEPTH_MARGIN = 96  # `priorraw.depth_model`'s HALO
 DEPTH_SMALLEST_TILE = 2 * DEPTH_MARGIN + TILE_MULTIPLE
 # What bit-depth recovery was lowered to and verified with.
 DEPTH_TARGETS = (("xnnpack", "fp32"), ("portable", "fp32"), ("coreml", "fp32"), ("onnx", "fp32"))
@@ -186,6 +186,11 @@ def find_target(name: str) -> Target:
         hint = f"did you mean {meant}? " if meant else ""
         raise InputError(f"--target {name!r}: unknown; {hint}known: {', '.join(TARGETS)}")
     return TARGETS[asked]
+
+
+def default_tile(target: Target, task: str) -> int:
+    """Side in pixels of the tiles where none is asked for."""
+    return target.tile if task == "raw" else max(target.tile, DEPTH_SMALLEST_TILE)
 
 
 def check_task(target: Target, task: str, tile: int, precision: str) -> None:

@@ -1,6 +1,7 @@
 """What a .pte says of itself without being run: used where its delegate exists on other systems only."""
 
 import struct
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,8 +41,8 @@ def read_program(path: Path) -> ProgramShape:
 
     try:
         return ProgramShape(
-            [delegate.id for delegate in plan.delegates],
-            [operator.name for operator in plan.operators],
+            _names(delegate.id for delegate in plan.delegates),
+            _names(operator.name for operator in plan.operators),
             shapes(plan.inputs),
             shapes(plan.outputs),
         )
@@ -101,6 +102,13 @@ def structure_faults(path: Path, described: dict[str, Any], backend: str) -> lis
         if found != expected:
             faults.append(f"{kind} {found}, expected {expected}")
     return faults
+
+
+def _names(values: Iterable[Any]) -> list[str]:
+    names = list(values)
+    if not all(isinstance(name, str) for name in names):
+        raise TypeError("a delegate or an operator has no name")
+    return names
 
 
 def _deserialize(path: Path) -> Any:
