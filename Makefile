@@ -71,8 +71,8 @@ PRIORRAW := $(BIN)/priorraw-edge
 NUS := sony-slt-a57 olympus-e-pl6 samsung-nx2000
 SETS := $(addprefix data/,samsung-nx2000 olympus-e-pl6 sony-slt-a57 sony-imx135 sony-imx135-scenes)
 # The NUS cameras share scenes: each keeps the test scenes of those before it.
-data/olympus-e-pl6: LIKE := --like data/sony-slt-a57
-data/samsung-nx2000: LIKE := --like data/sony-slt-a57 --like data/olympus-e-pl6
+data/olympus-e-pl6: private LIKE := --like data/sony-slt-a57
+data/samsung-nx2000: private LIKE := --like data/sony-slt-a57 --like data/olympus-e-pl6
 data/olympus-e-pl6: | data/sony-slt-a57
 data/samsung-nx2000: | data/sony-slt-a57 data/olympus-e-pl6
 

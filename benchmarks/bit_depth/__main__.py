@@ -3,7 +3,7 @@
 The row of the shipped assets comes from `priorraw.release_depth`. With --train, the rivals and our own network, with
 the prior and without, learn from the same crops for the same steps; trained networks are kept in --runs.
 
-python -m benchmarks.bit_depth KODAK_DIR --train DATASET... --encoder FILE --bank FILE --out benchmarks/results/bit-depth.json
+python -m benchmarks.bit_depth KODAK_DIR --train DATASET --train ... --out benchmarks/results/bit-depth.json
 """
 
 from functools import cache

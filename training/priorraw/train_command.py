@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -70,7 +70,22 @@ def training_options(steps: int, learning_rate: float) -> Callable:
             function = option(function)
         return function
 
-    return lambda function: wrap(_in_processes(function))
+    return lambda function: wrap(_in_processes(_with_config(function)))
+
+
+def _with_config(function: Callable) -> Callable:
+    """Called with `train`, a TrainConfig, in place of the options that it is made of."""
+
+    @wraps(function)
+    def configured(
+        *, steps: int, learning_rate: float, seed: int, checkpoint_every: int, accumulate: int, **others: Any
+    ) -> None:
+        from priorraw.train import TrainConfig
+
+        train = TrainConfig(steps, learning_rate, seed=seed, checkpoint_every=checkpoint_every, accumulate=accumulate)
+        function(train=train, **others)
+
+    return configured
 
 
 def _in_processes(function: Callable) -> Callable:
@@ -103,11 +118,7 @@ def _save(model: "Model", parts: tuple[str, ...], path: Path, steps: int, learnt
 def search(
     datasets: tuple[Path, ...],
     out: Path,
-    steps: int,
-    learning_rate: float,
-    seed: int,
-    checkpoint_every: int,
-    accumulate: int,
+    train: "TrainConfig",
     task: str,
     bits: int | None,
     high_bits: int | None,
@@ -121,7 +132,6 @@ def search(
     from priorraw.encoder import EncoderConfig
     from priorraw.model import ModelConfig
     from priorraw.pictures import load_cameras
-    from priorraw.train import TrainConfig
     from priorraw.train_search import train_search
 
     config: ModelConfig | DepthConfig
@@ -132,9 +142,8 @@ def search(
         only_for("bit-depth", "bits", "high_bits")
         groups = [camera.pictures for camera in load_cameras(datasets, "train")]
         config, what = ModelConfig(EncoderConfig(dim=dim)), f"{len(groups)} cameras"
-    train = TrainConfig(steps, learning_rate, seed=seed, checkpoint_every=checkpoint_every, accumulate=accumulate)
     model = train_search(groups, config, train, out)
-    _save(model, ENCODER_PARTS, out / "encoder.safetensors", steps, what)
+    _save(model, ENCODER_PARTS, out / "encoder.safetensors", train.steps, what)
 
 
 @command.command()
@@ -150,11 +159,7 @@ def search(
 def light(
     datasets: tuple[Path, ...],
     out: Path,
-    steps: int,
-    learning_rate: float,
-    seed: int,
-    checkpoint_every: int,
-    accumulate: int,
+    train: "TrainConfig",
     encoder: Path,
     K: int,
     G: int,
@@ -166,18 +171,14 @@ def light(
     from priorraw.light import LightConfig
     from priorraw.model import ModelConfig
     from priorraw.pictures import load_cameras
-    from priorraw.train import TrainConfig
     from priorraw.train_light import Camera, train_light
 
     model = load_model([encoder])
     config = ModelConfig(model.config.encoder, LightConfig(prior=not without_prior))
     encoder_hash = sha256(encoder)
-    cameras = [Camera(c.pictures, c.bank_info(encoder_hash, K, G, seed)) for c in load_cameras(datasets, "train")]
-    train = TrainConfig(
-        steps, learning_rate, weight_decay=1e-2, seed=seed, checkpoint_every=checkpoint_every, accumulate=accumulate
-    )
-    trained = train_light(model, cameras, config, train, out)
-    _save(trained, ("light",), out / "light.safetensors", steps, f"{len(cameras)} cameras")
+    cameras = [Camera(c.pictures, c.bank_info(encoder_hash, K, G, train.seed)) for c in load_cameras(datasets, "train")]
+    trained = train_light(model, cameras, config, replace(train, weight_decay=1e-2), out)
+    _save(trained, ("light",), out / "light.safetensors", train.steps, f"{len(cameras)} cameras")
 
 
 @command.command()
@@ -191,11 +192,7 @@ def light(
 def reconstruct(
     datasets: tuple[Path, ...],
     out: Path,
-    steps: int,
-    learning_rate: float,
-    seed: int,
-    checkpoint_every: int,
-    accumulate: int,
+    train: "TrainConfig",
     task: str,
     bits: int | None,
     high_bits: int | None,
@@ -210,9 +207,6 @@ def reconstruct(
     For RAW it needs neither encoder nor bank. For bit depths both: --encoder and --bank; without them the same network
     learns without the prior, to be compared with, or to be started from.
     """
-    from priorraw.train import TrainConfig
-
-    train = TrainConfig(steps, learning_rate, seed=seed, checkpoint_every=checkpoint_every, accumulate=accumulate)
     if task == "bit-depth":
         if bool(encoder) != bool(bank):
             raise click.UsageError("--encoder and --bank go together; give both or neither")
@@ -228,7 +222,7 @@ def reconstruct(
     cameras = load_cameras(datasets, "train")
     config, weights = load_reconstructor(start) if start else (ModelConfig(), None)
     trained = train_reconstruct(cameras, config, train, out, ReconstructConfig(batch or 16), weights)
-    _save(trained, ("reconstructor",), out / "reconstructor.safetensors", steps, f"{len(cameras)} cameras")
+    _save(trained, ("reconstructor",), out / "reconstructor.safetensors", train.steps, f"{len(cameras)} cameras")
 
 
 def _reconstruct_depth(

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import click
 
-A_PATH = click.Path(path_type=Path)
+from priorraw_edge.cli import photo_options
+from priorraw_edge.cli.photo_options import A_PATH
 
 
 @click.command()
@@ -18,14 +19,10 @@ A_PATH = click.Path(path_type=Path)
 @click.option("--high-bits", default=8, show_default=True, type=click.IntRange(2, 16), help="Bits to recover.")
 @click.option("--bundle", type=A_PATH, help="Run this bundle (export --task bit-depth) instead of PyTorch.")
 @click.option("--assets", type=A_PATH, help="Asset folder; the shipped one by default.")
-@click.option("--reliability", type=A_PATH, help="Also write the reliability map (PNG, white = reliable).")
-@click.option(
-    "--threads", type=click.IntRange(1, 1024), metavar="N", help="Threads that compute a tile.  [default: one a core]"
-)
-@click.option(
-    "--max-memory", type=click.IntRange(1), metavar="MB", help="Refuse pictures that take more memory than this."
-)
-@click.option("--json", "as_json", is_flag=True, help="Print the results as a JSON list.")
+@photo_options.reliability
+@photo_options.threads
+@photo_options.max_memory
+@photo_options.as_json
 def command(
     photos: tuple[Path, ...],
     out: Path,

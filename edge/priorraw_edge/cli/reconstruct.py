@@ -6,7 +6,9 @@ from pathlib import Path
 import click
 from priorraw.errors import InputError
 
-A_PATH = click.Path(path_type=Path)
+from priorraw_edge.cli import photo_options
+from priorraw_edge.cli.photo_options import A_PATH
+
 FILES = (".dng", ".tif", ".tiff", ".npy", ".png")
 SHOWN = 10  # failures that are named on the terminal; the report has all
 
@@ -45,14 +47,10 @@ SHOWN = 10  # failures that are named on the terminal; the report has all
 )
 @click.option("--cfa", type=click.Choice(["RGGB", "BGGR", "GRBG", "GBRG"]), help="Mosaic the DNG, as sensors do.")
 @click.option("--keep-gps", is_flag=True, help="Carry the place from the photo's EXIF into the DNG.")
-@click.option("--reliability", type=A_PATH, help="Also write the reliability map (PNG, white = reliable).")
-@click.option(
-    "--threads", type=click.IntRange(1, 1024), metavar="N", help="Threads that compute a tile.  [default: one a core]"
-)
-@click.option(
-    "--max-memory", type=click.IntRange(1), metavar="MB", help="Refuse pictures that take more memory than this."
-)
-@click.option("--json", "as_json", is_flag=True, help="Print the results as a JSON list.")
+@photo_options.reliability
+@photo_options.threads
+@photo_options.max_memory
+@photo_options.as_json
 def command(
     photos: tuple[str, ...],
     out: Path,
