@@ -2,6 +2,7 @@
 
 import re
 import shlex
+import subprocess
 from pathlib import Path
 
 import click
@@ -170,3 +171,16 @@ def test_no_page_names_a_program_that_is_gone():
     for page in PAGES:
         for name in re.findall(r"`priorraw-edge ([a-z][a-z-]+)", page.read_text()):
             assert name in COMMANDS, f"{page.name}: {name}"
+
+
+def test_data_sets_keep_the_test_scenes_of_those_before_them(tmp_path):
+    """Whatever is asked for first: make hands a target's variables on to what the target needs, unless told not to."""
+    for name in ("Makefile", "pyproject.toml", "constraints.txt"):
+        (tmp_path / name).write_bytes((ROOT / name).read_bytes())
+    ask = ["make", "-n", "DATA=somewhere", "data/samsung-nx2000"]
+    printed = subprocess.run(ask, cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+    lines = [line for line in printed.splitlines() if "priorraw-edge prepare" in line]
+    cameras = [re.findall(r"--camera (\S+)", line)[0] for line in lines]
+    assert sorted(cameras) == ["olympus-e-pl6", "samsung-nx2000", "sony-slt-a57"]
+    for i, line in enumerate(lines):
+        assert set(re.findall(r"--like data/(\S+)", line)) == set(cameras[:i])
