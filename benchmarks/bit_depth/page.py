@@ -25,7 +25,7 @@ OURS = "PriorRAW Edge"
 def methods(rows: dict[str, Any]) -> str:
     """All methods, measured here and reported by the paper."""
     lines = ["| method | PSNR dB | SSIM | |", "|---|---|---|---|"]
-    for name, row in rows.items():
+    for name, row in sorted(rows.items(), key=lambda item: -item[1]["psnr"]):
         about = row["about"] + (f", {row['parameters']:,} parameters" if "parameters" in row else "")
         about += f", {row['steps']:,} steps" if "steps" in row else ""
         title = f"**{name}**" if name == OURS else name
