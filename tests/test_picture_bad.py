@@ -61,6 +61,14 @@ def test_truncated_sixteen_bit(tmp_path, share):
         refused(path)
 
 
+def test_tiles_of_no_length(tmp_path):
+    """Found by `reliability.guided`."""
+    tifffile.imwrite(tmp_path / "a.tif", PHOTO, photometric="rgb", tile=(16, 16))
+    with tifffile.TiffFile(tmp_path / "a.tif", mode="r+") as tiff:
+        tiff.pages[0].tags["TileLength"].overwrite(0)
+    refused(tmp_path / "a.tif")
+
+
 @pytest.mark.parametrize("name", ["a.jpg", "a.png", "a.tif"])
 def test_damaged_bytes_are_read_or_refused_never_a_crash(tmp_path, name):
     whole = bytearray(saved(tmp_path / name, PHOTO[:40, :50]).read_bytes())

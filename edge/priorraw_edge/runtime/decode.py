@@ -33,6 +33,7 @@ DECODER_ERRORS = (
     TypeError,
     RuntimeError,
     struct.error,
+    ArithmeticError,  # TIFF tiles of no length
     zlib.error,
 )
 
