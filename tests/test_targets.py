@@ -15,7 +15,17 @@ from priorraw.files import read_json
 from priorraw_edge.export import decompositions, requirements
 from priorraw_edge.export.bundle import export_bundle
 from priorraw_edge.export.requirements import find_tool, first_fault, matches, package_fault, run_fault
-from priorraw_edge.export.targets import ALIASES, TARGETS, check_request, find_target
+from priorraw_edge.export.targets import (
+    ALIASES,
+    DEPTH_TARGETS,
+    TARGETS,
+    check_request,
+    check_task,
+    check_tile,
+    default_precision,
+    default_tile,
+    find_target,
+)
 from priorraw_edge.verify.flatbuffer import read_program
 from priorraw_edge.verify.verify import measure_bank
 from random_assets import CAMERAS, write_random_assets
@@ -271,3 +281,15 @@ def test_damaged_onnx_program_is_named(assets, tmp_path):
     (tmp_path / "tile.onnx").write_bytes(b"\x08\x0a\x12 not a model")
     with pytest.raises(InputError, match=r"tile.onnx: ONNX Runtime does not load it .*; export the bundle again"):
         open_runner(tmp_path, {"programs": {"tile": {"file": "tile.onnx"}}})
+
+
+@pytest.mark.parametrize("name", sorted({name for name, _ in DEPTH_TARGETS}))
+def test_what_is_taken_for_bit_depth_when_nothing_is_asked_for(name):
+    target = TARGETS[name]
+    tile, precision = default_tile(target, "bit-depth"), default_precision(target, "bit-depth")
+    check_tile(target, tile)
+    check_task(target, "bit-depth", tile, precision)
+    assert (default_tile(target, "raw"), default_precision(target, "raw")) == (target.tile, target.precisions[0])
+    if precision != target.precisions[0]:
+        with pytest.raises(InputError, match="is not for it"):
+            check_task(target, "bit-depth", tile, target.precisions[0])

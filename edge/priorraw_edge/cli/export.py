@@ -41,13 +41,19 @@ def command(
     """Lower the model for a device and write a bundle: programs, prior bank, self-test, bundle.json."""
     from priorraw.errors import InputError
 
-    from priorraw_edge.export.targets import check_request, check_task, default_tile, find_target
+    from priorraw_edge.export.targets import (
+        check_request,
+        check_task,
+        default_precision,
+        default_tile,
+        find_target,
+    )
     from priorraw_edge.runtime.signature import check_private_key
 
     if key is not None:
         check_private_key(key)  # before minutes of work
     chosen = find_target(target)
-    precision = check_request(chosen, tile, precision)
+    precision = check_request(chosen, tile, precision or default_precision(chosen, task))
     tile = default_tile(chosen, task) if tile is None else tile
     check_task(chosen, task, tile, precision)
     calibrated = (chosen.name, precision) in CALIBRATED

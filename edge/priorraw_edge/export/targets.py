@@ -193,6 +193,12 @@ def default_tile(target: Target, task: str) -> int:
     return target.tile if task == "raw" else max(target.tile, DEPTH_SMALLEST_TILE)
 
 
+def default_precision(target: Target, task: str) -> str:
+    """The precision where none is asked for: of another task than RAW the one that it was tried with, if any."""
+    tried = (precision for name, precision in DEPTH_TARGETS if name == target.name)
+    return target.precisions[0] if task == "raw" else next(tried, target.precisions[0])
+
+
 def check_task(target: Target, task: str, tile: int, precision: str) -> None:
     """Refuse what a target was never tried with for another task than RAW.
 
