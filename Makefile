@@ -35,7 +35,7 @@ lint: $(TESTABLE)
 
 # Bounded by minutes; the long runs are in docs/reliability.md.
 fuzz: $(TESTABLE)
-	OMP_NUM_THREADS=1 $(BIN)/python -m reliability.fuzz --inputs 2000
+	$(BIN)/python -m reliability.fuzz --inputs 2000
 
 crash: $(TESTABLE)
 	OMP_NUM_THREADS=1 $(BIN)/python -m reliability.crash --kills 10 --operations 5

@@ -12,10 +12,10 @@ from typing import Any
 
 import click
 import numpy as np
-from priorraw.assets import load_model
+from priorraw.assets import Prior, load_model
 from priorraw.bank import Bank
 from priorraw.bit_depth import TASK, Depths
-from priorraw.depth_batches import Batches, load_deep_pictures
+from priorraw.depth_batches import Batches, DeepPicture, load_deep_pictures
 from priorraw.evaluate_depth import Restore, evaluate_depth, row_of
 from priorraw.files import read_json, write_json
 from priorraw.progress import say
@@ -24,7 +24,7 @@ from priorraw_edge.runtime.deep import high_pictures, pictures_in
 from torch import nn
 
 from benchmarks.bit_depth.classical import CLASSICAL, Expand
-from benchmarks.bit_depth.networks import LEARNED, restore_ours, restore_picture
+from benchmarks.bit_depth.networks import LEARNED, restore_picture
 from benchmarks.bit_depth.training import Trainer
 
 FILE = click.Path(path_type=Path)
@@ -73,7 +73,7 @@ def main(
         return
 
     @cache
-    def deep_pictures():
+    def deep_pictures() -> list[DeepPicture]:
         return load_deep_pictures(datasets, "train", depths, crop)
 
     def batches(thumbnails: bool) -> Batches:
@@ -83,26 +83,29 @@ def main(
     budget = {"steps": steps, "megapixels": round(steps * batch * crop**2 / 1e6)}
     for name, prior in PRIORS.items():
         if name not in rows:
-            held = Bank.load(bank) if prior else None
-            ours = trainer.ours(load_model([encoder], TASK), held)
+            held = Bank.load(bank)
+            ours = trainer.ours(load_model([encoder], TASK), held, prior=prior)
             facts = {"kind": "ours", "parameters": _parameters(ours.reconstructor)} | budget
             about = "the network that ships" if prior else "the same without the bank"
-            measure(name, restore_ours(ours, held, depths), about=about, **facts)
+            measure(name, _ours(Prior(ours, held, depths.name, "", "", ""), depths), about=about, **facts)
+    high = {depths.lower(codes).tobytes(): codes for _, codes in high_pictures(paths, depths)}
     for name, rival in LEARNED.items():
         if name not in rows:
             network = trainer.rival(name, rival)
-            high = {path.stem: codes for path, (_, codes) in zip(paths, high_pictures(paths, depths), strict=True)}
-            by_low = {depths.lower(codes).tobytes(): codes for codes in high.values()}
 
-            def picture(low: np.ndarray, rival=rival, network=network, by_low=by_low) -> tuple[np.ndarray, None]:
-                return restore_picture(rival, network, by_low[low.tobytes()], depths), None
+            def restore(low: np.ndarray, rival=rival, network=network) -> tuple[np.ndarray, None]:
+                return restore_picture(rival, network, high[low.tobytes()], depths), None
 
             kind = "told samples" if rival.told else "learned"
-            measure(name, picture, about=rival.about, kind=kind, parameters=_parameters(network), **budget)
+            measure(name, restore, about=rival.about, kind=kind, parameters=_parameters(network), **budget)
 
 
 def _classical(expand: Expand, depths: Depths) -> Restore:
     return lambda low: (expand(low, depths), None)
+
+
+def _ours(prior: Prior, depths: Depths) -> Restore:
+    return lambda low: prior(depths.unit(low))
 
 
 def _parameters(network: nn.Module) -> int:

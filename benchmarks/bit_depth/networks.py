@@ -8,12 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 import torch.nn.functional as F
-from priorraw.bank import Bank
 from priorraw.bit_depth import Depths
 from priorraw.depth_batches import Batch
-from priorraw.depth_model import BitDepth
-from priorraw.evaluate_depth import Restore
-from priorraw.pictures import thumbnail_of, to_tensor
+from priorraw.pictures import to_tensor
 from torch import Tensor, nn
 
 from benchmarks.rivals.unet import UNet, padded
@@ -117,22 +114,3 @@ def restore_picture(rival: Learned, network: nn.Module, high: np.ndarray, depths
     batch = Batch(planes[0], planes[1], torch.empty(0))
     predicted, _ = restore_batch(rival, network.eval(), batch)
     return predicted[0, :, :H, :W].clamp(0, 1).permute(1, 2, 0).numpy()
-
-
-def restore_ours(model: BitDepth, bank: Bank | None, depths: Depths) -> Restore:
-    """Whole pictures through our own network; without a bank it has no prior."""
-    named = {} if bank is None else bank.named()
-
-    @torch.no_grad()
-    def restore(low: np.ndarray) -> tuple[np.ndarray, None]:
-        unit = depths.unit(low)
-        H, W = low.shape[:2]
-        picture = padded(to_tensor(unit)[None], 8)
-        maps = None
-        if bank is not None:
-            scene = model.scene(to_tensor(thumbnail_of(unit))[None])
-            maps = model.lookup(picture, scene, named["keys"], named["values"])
-        high, _ = model.reconstructor(picture, maps)
-        return model.reconstructor.inside(picture, high)[0, :, :H, :W].permute(1, 2, 0).numpy(), None
-
-    return restore

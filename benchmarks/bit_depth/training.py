@@ -27,18 +27,16 @@ class Trainer:
     train: TrainConfig
     runs: Path
 
-    def ours(self, searching: BitDepth, bank: Bank | None) -> BitDepth:
-        """Our network: with the bank as its prior, or without."""
-        config = DepthConfig(searching.config.encoder, DepthReconstructorConfig(prior=bank is not None))
-        model = BitDepth(config)
-        if bank is not None:
-            model.encoder.load_state_dict(searching.encoder.state_dict())
-            model.affinity.load_state_dict(searching.affinity.state_dict())
-        folder = self.runs / ("ours" if bank is not None else "ours-without-prior")
+    def ours(self, searching: BitDepth, bank: Bank, *, prior: bool) -> BitDepth:
+        """Our network, which searches the bank by the encoder of `searching`; or the same without a prior."""
+        model = BitDepth(DepthConfig(searching.config.encoder, DepthReconstructorConfig(prior=prior)))
+        model.encoder.load_state_dict(searching.encoder.state_dict())
+        model.affinity.load_state_dict(searching.affinity.state_dict())
+        folder = self.runs / ("ours" if prior else "ours-without-prior")
 
         def fitted() -> nn.Module:
-            given = None if bank is None else searching
-            return train_depth(given, bank, config, self.batches(bank is not None), self.train, folder).reconstructor
+            held = bank if prior else None
+            return train_depth(model, held, model.config, self.batches(prior), self.train, folder).reconstructor
 
         self._trained(model.reconstructor, folder, fitted)
         return model.eval()

@@ -109,7 +109,7 @@ class Batches:
         thumbnails: bool = True,  # off, for networks that do not look at them
     ):
         self.depths, self.crop, self.size, self.thumbnails = depths, crop, size, thumbnails
-        self.pictures, self.device = len(pictures), pick_device()
+        self.count, self.device = len(pictures), pick_device()  # of pictures
         sides = torch.tensor([picture.codes.shape[1:] for picture in pictures])
         counts = sides.prod(1)
         # A picture in proportion to the root of its pixels: large ones repeat themselves.
@@ -145,12 +145,12 @@ class Batches:
         first = at.long()
         last = torch.minimum(first + 1, sides - 1)
         share = at - first
-        total = torch.zeros(())
+        corners = []
         for rows, row_share in ((first, 1 - share[:, :1]), (last, share[:, :1])):
             for columns, column_share in ((first, 1 - share[:, 1:]), (last, share[:, 1:])):
                 codes = self._codes(views, self._light(views, rows[:, 0], columns[:, 1], noise), noise)
-                total = total.to(self.device) + row_share * column_share * self._low(codes)
-        return total
+                corners.append(row_share * column_share * self._low(codes))
+        return torch.stack(corners).sum(0)
 
     def _light(self, views: Views, y: Tensor, x: Tensor, noise: torch.Generator) -> Tensor:
         """The pixels at rows and columns (N, h, w), (N, 3, h, w) in [0, 1), before noise."""

@@ -260,7 +260,7 @@ def _reconstruct_depth(
     )
     trained = train_depth(searching, held, config, batches, train, out, weights)
     prior = "with the prior" if held is not None else "without prior"
-    what = f"{batches.pictures} pictures, {prior}"
+    what = f"{batches.count} pictures, {prior}"
     _save(trained, ("reconstructor",), out / "reconstructor.safetensors", train.steps, what)
 
 

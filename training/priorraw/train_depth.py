@@ -87,5 +87,5 @@ def fit_restorer(
         return loss * (len(own) * part.count / batches.size)
 
     settings = settings | {"train": asdict(train), "depths": asdict(batches.depths)}
-    settings |= {"crop": batches.crop, "batch": batches.size, "pictures": batches.pictures}
+    settings |= {"crop": batches.crop, "batch": batches.size, "pictures": batches.count}
     return fit(model, learning, loss_of, train, out, settings).to("cpu")
