@@ -6,19 +6,20 @@ from torch import Tensor, nn
 
 from priorraw.isp import TONE_SHOULDER
 
+assert TONE_SHOULDER == 1  # `decode` spends no pass on it
 LOGIT_EPSILON = 1e-4  # half an 8-bit code is 1.5e-4 in linear light: nothing below this is known
 
 
 def decode(srgb: Tensor) -> Tensor:
     """sRGB in [0, 1] to linear light before the tone curve: `isp.inverse_tone(isp.srgb_decode(x))`, any shape.
 
-    Written without `where` or `pow`, which XNNPACK leaves out: the power segment minus the linear one is
-    negative exactly where the linear one holds. In units of 1 / 12.92, since each pass over a picture counts.
+    Written without `where` or `pow`, which XNNPACK leaves out: the power segment minus the linear one is zero where it
+    begins, and so below. In units of 1 / 12.92, since each pass over a picture counts.
     """
     knee = srgb.clamp(min=0.04045)
     power = torch.exp(2.4 * torch.log(knee + 0.055)) * (12.92 / 1.055**2.4)
-    toned = srgb + F.relu(power - knee)
-    return toned * TONE_SHOULDER / (12.92 * (1 + TONE_SHOULDER) - toned)
+    toned = srgb + (power - knee)
+    return toned / (2 * 12.92 - toned)
 
 
 def logit(probability: Tensor) -> Tensor:

@@ -95,9 +95,11 @@ def reliability_of(raw: Tensor, log_error: Tensor, light_error: Tensor) -> Tenso
     Returns:
         (N, 1, H, W) in (0, 1): one half where the expected error is 1 % of full scale.
     """
-    mean = (raw[:, 0:1] + raw[:, 1:2] + raw[:, 2:3]) * (1 / 3)
-    error = torch.exp(log_error) + light_error.unsqueeze(-1).unsqueeze(-1) * mean
-    return torch.sigmoid(-torch.log(error * (1 / RELIABLE_ERROR)))
+    total = raw[:, 0:1] + raw[:, 1:2] + raw[:, 2:3]
+    error = torch.exp(log_error) + (light_error * (1 / 3)).unsqueeze(-1).unsqueeze(-1) * total
+    # A tensor: a number over a tensor becomes a reciprocal, which XNNPACK leaves out.
+    reliable = torch.full((1, 1, 1, 1), RELIABLE_ERROR, dtype=raw.dtype, device=raw.device)
+    return reliable / (error + reliable)
 
 
 def reliability_of_error(log_error: Tensor) -> Tensor:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from priorraw_edge.export.targets import TARGETS
 
-TILES = (256, 512, 1024)
+TILES = (256, 560, 1024)
 EAGER_TILE = 512
 SLOW = 2.0  # megapixels: enough for what takes seconds a megapixel, and runs no faster on more
 OURS, EXACT, RIVAL = "PriorRAW Edge", "exact one-scale method", "rival"

@@ -115,18 +115,16 @@ def exact_onnx(order: Order) -> Subject:
 
 def convolutions(order: Order) -> Subject:
     import torch
-    from executorch.runtime import Runtime
 
     from priorraw_edge.bench.convolutions import INPUTS
     from priorraw_edge.bench.prepare import CONVOLUTIONS
-    from priorraw_edge.runtime.executorch import set_threads
+    from priorraw_edge.runtime.executorch import Program, set_threads
 
     set_threads(order["threads"])
-    program = Runtime.get().load_program((Path(order["folder"]) / CONVOLUTIONS).read_bytes())
-    method = program.load_method("forward")
+    program = Program((Path(order["folder"]) / CONVOLUTIONS).read_bytes(), "xnnpack")
     random = np.random.default_rng(0)
     x = torch.from_numpy(random.random((1, INPUTS, order["side"], order["side"]), np.float32))
-    return Subject(lambda: (method.execute([x]), program)[0], order["side"] ** 2)  # the program must outlive its method
+    return Subject(lambda: program([x], copied=False), order["side"] ** 2)
 
 
 def cam(order: Order) -> Subject:

@@ -11,7 +11,7 @@ from priorraw.errors import InputError
 TILE_MULTIPLE = 8
 TILE_MARGIN = 32
 SMALLEST_TILE = 2 * TILE_MARGIN + TILE_MULTIPLE  # leaves pixels inside the halo
-DEFAULT_TILE = 512
+DEFAULT_TILE = 560  # cuts the 4:3 of 12 megapixels into 8 x 6 tiles with nothing left over; 512 computes a tenth more
 DEPTH_MARGIN = 96  # `priorraw.depth_model`'s HALO
 DEPTH_SMALLEST_TILE = 2 * DEPTH_MARGIN + TILE_MULTIPLE
 # What bit-depth recovery was lowered to and verified with.

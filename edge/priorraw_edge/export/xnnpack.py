@@ -20,6 +20,7 @@ from priorraw_edge.export.converted import Converted
 from priorraw_edge.export.delegation import Delegation, check_delegation, delegation_of
 from priorraw_edge.export.programs import Program
 from priorraw_edge.export.quantize import Recipe, quantised_program, to_json
+from priorraw_edge.export.xnnpack_shuffle import shuffles_channels_last
 
 DEQUANTIZE = {torch.ops.quantized_decomposed.dequantize_per_channel.default}
 
@@ -87,7 +88,8 @@ def lower(name: str, exported: torch.export.ExportedProgram) -> tuple[bytes, Del
     # Folds the created ones (unit norm, spread of the peak), which would be made anew outside the delegate; not
     # int8 weights, which would become float.
     folded = constant_prop_pass(exported, custom_skip_targets=DEQUANTIZE)
-    edge = to_edge_transform_and_lower(folded, partitioner=[XnnpackPartitioner(configs=configs)])
+    with shuffles_channels_last():
+        edge = to_edge_transform_and_lower(folded, partitioner=[XnnpackPartitioner(configs=configs)])
     delegation = delegation_of(edge)
     check_delegation(name, delegation)
     return bytes(edge.to_executorch().buffer), delegation

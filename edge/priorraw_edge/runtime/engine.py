@@ -243,7 +243,7 @@ class BundleEngine:
             inputs: float32 arrays by name, of the shapes that `bundle.json` lists.
 
         Returns:
-            The outputs, copied, in the order that `bundle.json` lists.
+            The outputs in the order that `bundle.json` lists.
 
         Raises:
             ValueError: an input is missing, or its shape is not the program's.
@@ -257,8 +257,7 @@ class BundleEngine:
                 found = "missing" if value is None else str(value.shape)
                 raise ValueError(f"program {program}: input {name} is {found}, it takes {shape}")
             tensors.append(torch.from_numpy(np.ascontiguousarray(value, dtype=np.float32)))
-        # Copied: the runtime writes the next result into the same memory.
-        return [output.numpy().copy() for output in self._programs[program](tensors)]
+        return [output.numpy() for output in self._programs[program](tensors)]
 
     def use_camera(self, camera: str) -> None:
         """Take another of the bundle's own banks; the programs stay.

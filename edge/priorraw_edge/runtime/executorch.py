@@ -40,9 +40,9 @@ class Program:
             self._method = self._program.load_method("forward")
         _loaded.add(self)
 
-    def __call__(self, inputs: list[Tensor]) -> list[Tensor]:
-        """Run it; the outputs lie in memory that the next run writes again."""
-        return self._method(inputs)
+    def __call__(self, inputs: list[Tensor], *, copied: bool = True) -> list[Tensor]:
+        """Run it. Outputs that are not `copied` lie in memory that the next run writes again."""
+        return self._method(inputs, clone_outputs=copied)
 
 
 def set_threads(threads: int) -> None:
