@@ -12,10 +12,8 @@ from priorraw.assets import load_assets
 from priorraw.files import read_json, write_json
 from priorraw.progress import say
 from priorraw.results import fill, markdown_table
-from priorraw_edge.cli.export import CALIBRATED
 from priorraw_edge.errors import CheckError
 from priorraw_edge.export.bundle import export_bundle
-from priorraw_edge.export.calibration import recipes_for
 from priorraw_edge.export.requirements import first_fault
 from priorraw_edge.export.targets import TARGETS, Target
 from priorraw_edge.verify.cases import Case, folder_cases
@@ -53,15 +51,12 @@ def _row(target: Target, precision: str, camera: str, images: tuple[Path, ...]) 
     folder = Path("build/parity") / f"{target.name}-{precision}"
     shutil.rmtree(folder, ignore_errors=True)
     prior = load_assets(camera)
-    recipes = recipes_for(prior, target.tile, None, None) if (target.name, precision) in CALIBRATED else None
 
     def cases(tile: int) -> list[Case]:
         return [case for path in images for case in folder_cases(path, tile)]
 
     try:
-        manifest = export_bundle(
-            prior, target, folder, tile=target.tile, precision=precision, recipes=recipes, measure=measure_bank
-        )
+        manifest = export_bundle(prior, target, folder, tile=target.tile, precision=precision, measure=measure_bank)
         report = verify_bundle(folder, cases)
     except CheckError as error:
         return {"refused": str(error)}

@@ -77,7 +77,7 @@ def test_rows_have_names_of_their_own_and_what_the_aims_name():
 def test_choose_keeps_the_order_and_refuses_unknown_names():
     assert [row.name for row in choose(["flow", "exact-eager", "flow"], [])] == ["flow", "exact-eager"]
     assert [row.name for row in choose([], [])] == [row.name for row in all_rows()]
-    with pytest.raises(InputError, match=r"no row 'fast'; take xnnpack-fp32-256, "):
+    with pytest.raises(InputError, match=r"no row 'fast'; take xnnpack-int8-256, "):
         choose(["fast"], [])
     with pytest.raises(InputError, match="no bundle"):
         choose([], [Path(__file__).parent])

@@ -26,12 +26,12 @@ def assets(tmp_path_factory) -> Path:
     return write_random_assets(tmp_path_factory.mktemp("assets"))
 
 
-@pytest.fixture(scope="module", params=["xnnpack", "coreml"])
+@pytest.fixture(scope="module", params=[("xnnpack", "fp32"), ("coreml", "mixed")], ids="-".join)
 def pristine(request, assets: Path, tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp(request.param) / "bundle"
-    target = TARGETS[request.param]
+    target, precision = request.param
+    folder = tmp_path_factory.mktemp(target) / "bundle"
     prior = load_assets(FIRST, assets)
-    export_bundle(prior, target, folder, tile=TILE, precision=target.precisions[0], measure=measure_bank)
+    export_bundle(prior, TARGETS[target], folder, tile=TILE, precision=precision, assets=assets, measure=measure_bank)
     return folder
 
 

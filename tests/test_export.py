@@ -37,7 +37,7 @@ def photograph() -> np.ndarray:
 def export(assets: Path, target: str, out: Path, **options) -> Path:
     chosen = TARGETS[target]
     options.setdefault("precision", chosen.precisions[0])
-    export_bundle(load_assets(CAMERAS[0], assets), chosen, out, tile=TILE, **options)
+    export_bundle(load_assets(CAMERAS[0], assets), chosen, out, tile=TILE, assets=assets, **options)
     return out
 
 
@@ -102,7 +102,7 @@ def test_tile_limits_are_the_models():
         (["--target", "xnnpack", "--tile", "64"], "take 72 to 1024"),
         (["--target", "xnnpack", "--tile", "-8"], "take 72 to 1024"),
         (["--target", "xnnpack", "--tile", "4096"], "take 72 to 1024"),
-        (["--target", "xnnpack", "--precision", "int4"], "xnnpack takes fp32"),
+        (["--target", "xnnpack", "--precision", "int4"], "xnnpack takes int8, fp32"),
     ],
 )
 def test_wrong_arguments_are_refused_before_torch_is_imported(arguments, words):

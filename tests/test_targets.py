@@ -46,7 +46,8 @@ def assets(tmp_path_factory) -> Path:
 def export(assets: Path, target: str, out: Path, precision: str | None = None) -> Path:
     chosen = TARGETS[target]
     prior = load_assets(CAMERAS[0], assets)
-    export_bundle(prior, chosen, out, tile=TILE, precision=precision or chosen.precisions[0], measure=measure_bank)
+    precision = precision or chosen.precisions[0]
+    export_bundle(prior, chosen, out, tile=TILE, precision=precision, assets=assets, measure=measure_bank)
     return out
 
 

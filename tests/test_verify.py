@@ -11,7 +11,6 @@ from priorraw.assets import load_assets
 from priorraw.errors import InputError
 from priorraw.files import read_json, sha256
 from priorraw_edge.export.bundle import export_bundle
-from priorraw_edge.export.calibration import recipes_for
 from priorraw_edge.export.programs import bank_tensors, run_eager, trace
 from priorraw_edge.export.targets import TARGETS
 from priorraw_edge.runtime.manifest import write_manifest
@@ -50,8 +49,7 @@ def pristine(request, assets: Path, tmp_path_factory) -> Path:
     target, precision = request.param
     folder = tmp_path_factory.mktemp(precision) / "bundle"
     prior = load_assets(CAMERAS[0], assets)
-    recipes = recipes_for(prior, TILE, None, assets) if precision == "int8" else None
-    export_bundle(prior, TARGETS[target], folder, tile=TILE, precision=precision, recipes=recipes, measure=measure_bank)
+    export_bundle(prior, TARGETS[target], folder, tile=TILE, precision=precision, assets=assets, measure=measure_bank)
     return folder
 
 

@@ -6,7 +6,6 @@ from typing import Any
 
 import click
 
-CALIBRATED = {("xnnpack", "int8")}  # targets and precisions whose ranges are measured on photographs
 
 
 @click.command()
@@ -56,20 +55,17 @@ def command(
     precision = check_request(chosen, tile, precision or default_precision(chosen, task))
     tile = default_tile(chosen, task) if tile is None else tile
     check_task(chosen, task, tile, precision)
-    calibrated = (chosen.name, precision) in CALIBRATED
-    if calibration is not None and not calibrated:
+    if calibration is not None and precision not in chosen.measured:
         raise InputError(f"--calibration: {chosen.name} {precision} measures no ranges; leave it out")
 
     from priorraw.assets import load_assets
 
     from priorraw_edge.export.bundle import export_bundle
-    from priorraw_edge.export.calibration import recipes_for
     from priorraw_edge.runtime.engine import DEFAULT_CAMERA, DEFAULT_DEPTHS
     from priorraw_edge.verify.verify import measure_bank
 
     prior = load_assets(camera or (DEFAULT_CAMERA if task == "raw" else DEFAULT_DEPTHS), assets, task)
     out = out or Path("build/bundles") / f"{chosen.name}-{precision}-{prior.camera}"
-    recipes = recipes_for(prior, tile, calibration, assets) if calibrated else None
     manifest = export_bundle(
         prior,
         chosen,
@@ -77,7 +73,8 @@ def command(
         tile=tile,
         precision=precision,
         golden=golden,
-        recipes=recipes,
+        calibration=calibration,
+        assets=assets,
         measure=measure_bank,
         key=key,
     )

@@ -184,7 +184,7 @@ def _bundle(
     manifest = _timed(
         seconds,
         f"export {target.name}",
-        lambda: export_bundle(prior, target, folder, tile=tile, precision=precision),
+        lambda: export_bundle(prior, target, folder, tile=tile, precision=precision, assets=assets),
     )
     cases = [photograph_case(name, srgb, tile) for name, srgb in pictures.items()]
     report = _timed(seconds, f"verify {target.name}", lambda: verify_bundle(folder, lambda _: cases, assets))

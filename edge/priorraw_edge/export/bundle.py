@@ -18,7 +18,7 @@ from priorraw.tasks import RAW, Model
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from priorraw_edge.export.calibration import Recipes
+from priorraw_edge.export.calibration import recipes_for
 from priorraw_edge.export.converted import Converted
 from priorraw_edge.export.golden import golden_picture
 from priorraw_edge.export.golden_file import GOLDEN_TENSORS, golden_inputs, golden_outputs, program_inputs
@@ -39,7 +39,8 @@ def export_bundle(
     tile: int,
     precision: str,
     golden: Path | None = None,
-    recipes: Recipes | None = None,
+    calibration: Path | None = None,
+    assets: Path | None = None,
     measure: Measure | None = None,
     key: Path | None = None,
 ) -> dict[str, Any]:
@@ -48,14 +49,16 @@ def export_bundle(
     The arguments have passed `targets.check_request`. A failure leaves no folder behind.
 
     Args:
-        recipes: what is int8 and in which ranges, for precisions that measure them.
+        calibration: photographs for the ranges of a precision that measures them; see `calibration.recipes_for`.
+        assets: the folder that `prior` is of; the shipped one by default.
         key: private key to sign the bundle with (`runtime.signature`).
 
     Raises:
-        InputError: `out` is not ours to replace, or the golden photograph cannot be read.
+        InputError: `out` is not ours to replace, or a photograph or the assets' recipe is of no use.
         DelegationError: too much of a program would run outside the delegate.
     """
     clock = _Clock()
+    recipes = recipes_for(prior, tile, calibration, assets) if precision in target.measured else None
     with atomic_folder(out, BUNDLE) as folder:
         self_test = golden_inputs(golden_picture(golden), tile, prior.model)
         tensors = run_eager(prior.model, bank_tensors(prior.bank), program_inputs(self_test, tile))

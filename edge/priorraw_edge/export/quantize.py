@@ -21,8 +21,8 @@ from priorraw_edge.export.programs import Program
 
 CONVOLUTION = torch.ops.aten.conv2d.default
 # int8 goes where the time goes, the tile program, all but its head of a thousand weights. The scene program runs once a
-# picture and its error tints all of it: only its two largest layers are int8, for their bytes (docs/parity.md).
-INT8_IN_SCENE = frozenset({"light.encode2.spatial", "light.down2"})
+# picture and its error tints all of it: two layers that bear it are int8, for their bytes (docs/parity.md).
+INT8_IN_SCENE = frozenset({"light.encode2.spatial", "encoder.blocks.0.spatial"})
 FLOAT_IN_TILE = frozenset({"reconstructor.head.spread"})
 EPS = 2**-12  # least step of an activation, XNNPACK's own
 

@@ -39,6 +39,7 @@ class Target:
     why_not_run: str = ""  # why nothing does, where `runs` is ""
     run_packages: tuple[str, ...] = ()  # distributions that running needs, beyond those of the conversion
     extra: str = ""  # of our distribution, installs `packages`
+    measured: tuple[str, ...] = ()  # precisions whose ranges are measured on photographs
     tools: tuple[str, ...] = ("flatc",)  # programs that the conversion calls
     sdk: str = ""  # environment variable that names the folder of a vendor's SDK
     tile: int = DEFAULT_TILE  # side in pixels where none is asked for
@@ -57,11 +58,12 @@ _ALL = (
         "ExecuTorch programs with the XNNPACK delegate",
         "any CPU: Android, Linux boxes",
         PROGRAMS,
-        ("fp32", "int8"),
+        ("int8", "fp32"),
         (*EXECUTORCH, "torchao"),
         "priorraw_edge.export.xnnpack",
         backend="XnnpackBackend",
         runs="executorch",
+        measured=("int8",),
     ),
     Target(
         "coreml",

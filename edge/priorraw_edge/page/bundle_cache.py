@@ -60,7 +60,9 @@ def cached_bundle(assets: Path | None = None, tile: int | None = None) -> Path:
         made = Path(temporary) / "bundle"
         default = DEFAULT_CAMERA if DEFAULT_CAMERA in cameras else cameras[0]
         prior = load_assets(default, folder)
-        manifest = export_bundle(prior, target, made, tile=tile, precision=precision, measure=measure_bank)
+        manifest = export_bundle(
+            prior, target, made, tile=tile, precision=precision, assets=folder, measure=measure_bank
+        )
         for camera in cameras:
             if camera != default:
                 manifest = add_bank(made, manifest, load_assets(camera, folder), measure_bank)

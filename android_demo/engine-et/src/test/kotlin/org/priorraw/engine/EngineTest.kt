@@ -56,7 +56,7 @@ class EngineTest {
         ExecuTorchEngine(bundle, threads = 1).use { engine ->
             for (camera in bundle.banks.keys) for (row in compareWithGolden(bundle, engine, camera)) {
                 println("$camera ${row.output}: max error ${row.maxError}, PSNR ${row.psnr ?: "equal"} dB")
-                val least = if (bundle.precision == "fp32") 100.0 else 50.0 // seen for fp32: 131 to 146 dB
+                val least = if (bundle.precision == "fp32") 100.0 else 50.0 // seen: fp32 131 to 146 dB, int8 52 to 83
                 assertTrue("${row.output}: ${row.psnr}", row.psnr == null || row.psnr!! >= least)
             }
         }
