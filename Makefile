@@ -113,6 +113,8 @@ bit-depth: $(TESTABLE) | $(DEPTH_SETS)
 	$(DEEPEN) -o $(DEEP)/reconstruct --steps 4700 --learning-rate 5e-4 --start $(DEEP)/first/reconstructor.safetensors
 	$(BIN)/python -m benchmarks.bit_depth $(DATA)/kodak24 $(addprefix --train ,$(DEPTH_SETS)) \
 	    --out benchmarks/results/bit-depth.json
+	$(BIN)/python -m benchmarks.bit_depth.curve $(DATA)/kodak24 $(addprefix --train ,$(DEPTH_SETS)) \
+	    --out benchmarks/results/bit-depth-curve.json
 	$(BIN)/python -m priorraw.release_depth --runs $(DEEP) --pictures $(DATA)/kodak24 --out prior_assets \
 	    --results benchmarks/results/bit-depth.json
 	$(BIN)/python -m benchmarks.bit_depth.page benchmarks/results/bit-depth.json docs/bit-depth.md

@@ -73,6 +73,27 @@ def test_evaluate_a_plain_folder(made, cli):
     assert result["psnr"] > np.mean(middle) + 0.5  # the closed-form start alone is well above it
 
 
+def test_the_curve_over_pictures_keeps_its_rows(made, tmp_path):
+    from click.testing import CliRunner
+
+    from benchmarks.bit_depth.curve import main
+
+    out = tmp_path / "curve.json"
+
+    def measure(counts: str, steps: int):
+        budget = ("--steps", steps, "--batch", 1, "--crop", 64, "--runs", tmp_path / "runs", "--out", out)
+        arguments = (made / "pictures", "--train", made / "set", "--counts", counts, *budget)
+        return CliRunner().invoke(main, [str(a) for a in arguments])
+
+    assert measure("1", 1).exit_code == 0
+    first = json.loads(out.read_text())["rows"]
+    assert measure("1,0", 1).exit_code == 0
+    rows = json.loads(out.read_text())["rows"]
+    assert [row["pictures"] for row in rows] == [1, 2] and rows[:1] == first
+    assert rows[0]["megapixels"] < rows[1]["megapixels"] and all(30 < row["psnr"] < 45 for row in rows)
+    assert "another budget" in measure("1", 2).output
+
+
 def test_tiles_leave_no_seam(made, cli, tmp_path):
     """`enhance` in tiles against the model on the whole picture at once."""
     photo = np.tile(skimage.data.coffee(), (2, 2, 1))[:700, :900] & 0xF0

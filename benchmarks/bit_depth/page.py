@@ -1,6 +1,8 @@
 """Fill in the tables of docs/bit-depth.md from the measured rows.
 
 python -m benchmarks.bit_depth.page benchmarks/results/bit-depth.json docs/bit-depth.md
+
+bit-depth-curve.json, which `benchmarks.bit_depth.curve` measures, lies beside the results.
 """
 
 from pathlib import Path
@@ -43,14 +45,26 @@ def pictures(row: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def curve(document: dict[str, Any]) -> str:
+    """What the same training reaches on more pictures."""
+    lines = ["| pictures | megapixels | passes over them | PSNR dB | SSIM |", "|---|---|---|---|---|"]
+    for row in document["rows"]:
+        passes = document["megapixels_seen"] / row["megapixels"]
+        lines.append(
+            f"| {row['pictures']} | {row['megapixels']:.1f} | {passes:.1f} | {row['psnr']:.2f} | {row['ssim']:.4f} |"
+        )
+    return "\n".join(lines)
+
+
 @click.command()
 @click.argument("results", type=click.Path(path_type=Path))
 @click.argument("page", type=click.Path(path_type=Path))
 def main(results: Path, page: Path) -> None:
     """Replace what stands between the markers of PAGE."""
     rows = read_json(results)["rows"]
+    learnt = read_json(results.with_name("bit-depth-curve.json"))
     text = page.read_text()
-    for marker, table in (("methods", methods(rows)), ("pictures", pictures(rows[OURS]))):
+    for marker, table in (("methods", methods(rows)), ("pictures", pictures(rows[OURS])), ("curve", curve(learnt))):
         head, rest = text.split(f"<!-- {marker} -->\n")
         tail = rest.split(f"<!-- end of {marker} -->")[1]
         text = f"{head}<!-- {marker} -->\n{table}\n<!-- end of {marker} -->{tail}"

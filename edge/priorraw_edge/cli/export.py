@@ -7,7 +7,6 @@ from typing import Any
 import click
 
 
-
 @click.command()
 @click.option("--target", required=True, metavar="TARGET", help="See: priorraw-edge targets.")
 @click.option("--task", type=click.Choice(["raw", "bit-depth"]), default="raw", show_default=True)
