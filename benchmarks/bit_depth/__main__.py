@@ -19,10 +19,10 @@ from priorraw.depth_batches import Batches, DeepPicture, load_deep_pictures
 from priorraw.evaluate_depth import Restore, evaluate_depth, row_of
 from priorraw.files import read_json, write_json
 from priorraw.progress import say
-from priorraw.train import TrainConfig
 from priorraw_edge.runtime.deep import high_pictures, pictures_in
 from torch import nn
 
+from benchmarks.bit_depth.budget import Budget, limited
 from benchmarks.bit_depth.classical import CLASSICAL, Expand
 from benchmarks.bit_depth.networks import LEARNED, restore_picture
 from benchmarks.bit_depth.training import Trainer
@@ -36,24 +36,9 @@ PRIORS = {"ours, same steps": True, "ours, same steps, no prior": False}
 @click.option("--train", "datasets", multiple=True, type=FILE, help="Datasets of prepare; without, nothing is trained.")
 @click.option("--encoder", type=FILE, default="runs/bit-depth/search/encoder.safetensors", show_default=True)
 @click.option("--bank", type=FILE, default="runs/bit-depth/bank.safetensors", show_default=True)
-@click.option("--steps", default=1000, show_default=True, help="Of each network.")
-@click.option("--batch", default=32, show_default=True)
-@click.option("--crop", default=192, show_default=True)
-@click.option("--learning-rate", default=1e-3, show_default=True)
-@click.option("--runs", type=FILE, default="runs/bit-depth-rivals", show_default=True)
 @click.option("--out", type=FILE, required=True, help="JSON file; rows that it has are kept.")
-def main(
-    pictures: Path,
-    datasets: tuple[Path, ...],
-    encoder: Path,
-    bank: Path,
-    steps: int,
-    batch: int,
-    crop: int,
-    learning_rate: float,
-    runs: Path,
-    out: Path,
-) -> None:
+@limited(1000, 32, 192, "runs/bit-depth-rivals")
+def main(pictures: Path, datasets: tuple[Path, ...], encoder: Path, bank: Path, out: Path, budget: Budget) -> None:
     """Fill in the rows that OUT lacks, from 4 to 8 bits."""
     depths = Depths()
     paths = pictures_in(pictures)
@@ -74,18 +59,18 @@ def main(
 
     @cache
     def deep_pictures() -> list[DeepPicture]:
-        return load_deep_pictures(datasets, "train", depths, crop)
+        return load_deep_pictures(datasets, "train", depths, budget.crop)
 
     def batches(thumbnails: bool) -> Batches:
-        return Batches(deep_pictures(), depths, crop, batch, thumbnails=thumbnails)
+        return Batches(deep_pictures(), depths, budget.crop, budget.batch, thumbnails=thumbnails)
 
-    trainer = Trainer(batches, TrainConfig(steps, learning_rate), runs)
-    budget = {"steps": steps, "megapixels": round(steps * batch * crop**2 / 1e6)}
+    trainer = Trainer(batches, budget.train, budget.runs)
+    spent = {"steps": budget.steps, "megapixels": budget.megapixels}
     for name, prior in PRIORS.items():
         if name not in rows:
             held = Bank.load(bank)
             ours = trainer.ours(load_model([encoder], TASK), held, prior=prior)
-            facts = {"kind": "ours", "parameters": _parameters(ours.reconstructor)} | budget
+            facts = {"kind": "ours", "parameters": _parameters(ours.reconstructor)} | spent
             about = "the network that ships" if prior else "the same without the bank"
             measure(name, _ours(Prior(ours, held, depths.name, "", "", ""), depths), about=about, **facts)
     high = {depths.lower(codes).tobytes(): codes for _, codes in high_pictures(paths, depths)}
@@ -97,7 +82,7 @@ def main(
                 return restore_picture(rival, network, high[low.tobytes()], depths), None
 
             kind = "told samples" if rival.told else "learned"
-            measure(name, restore, about=rival.about, kind=kind, parameters=_parameters(network), **budget)
+            measure(name, restore, about=rival.about, kind=kind, parameters=_parameters(network), **spent)
 
 
 def _classical(expand: Expand, depths: Depths) -> Restore:

@@ -20,9 +20,10 @@ from priorraw.files import read_json, write_json
 from priorraw.padding import pad_to_align
 from priorraw.pictures import to_tensor
 from priorraw.progress import say
-from priorraw.train import TrainConfig
 from priorraw.train_depth import train_depth
 from priorraw_edge.runtime.deep import high_pictures, pictures_in
+
+from benchmarks.bit_depth.budget import Budget, limited
 
 FILE = click.Path(path_type=Path)
 
@@ -31,42 +32,28 @@ FILE = click.Path(path_type=Path)
 @click.argument("pictures", type=FILE)
 @click.option("--train", "datasets", multiple=True, required=True, type=FILE, help="Datasets of prepare.")
 @click.option("--counts", default="3,10,32,0", show_default=True, help="Numbers of pictures; 0 for all.")
-@click.option("--steps", default=3000, show_default=True, help="Of each run.")
-@click.option("--batch", default=4, show_default=True)
-@click.option("--crop", default=64, show_default=True)
-@click.option("--learning-rate", default=1e-3, show_default=True)
-@click.option("--runs", type=FILE, default="runs/bit-depth-curve", show_default=True)
 @click.option("--out", type=FILE, required=True, help="JSON file; rows that it has are kept.")
-def main(
-    pictures: Path,
-    datasets: tuple[Path, ...],
-    counts: str,
-    steps: int,
-    batch: int,
-    crop: int,
-    learning_rate: float,
-    runs: Path,
-    out: Path,
-) -> None:
+@limited(3000, 4, 64, "runs/bit-depth-curve")
+def main(pictures: Path, datasets: tuple[Path, ...], counts: str, out: Path, budget: Budget) -> None:
     """Fill in the rows that OUT lacks, from 4 to 8 bits."""
     depths = Depths()
     paths = pictures_in(pictures)
-    seen = round(steps * batch * crop**2 / 1e6)
-    document: dict[str, Any] = {"steps": steps, "batch": batch, "crop": crop, "megapixels_seen": seen, "rows": []}
+    document: dict[str, Any] = {key: getattr(budget, key) for key in ("steps", "batch", "crop")}
+    document |= {"megapixels_seen": budget.megapixels, "rows": []}
     if out.exists():
         found = read_json(out)
         if found | {"rows": []} != document:
             raise click.ClickException(f"{out}: of another budget; name another file or remove it")
         document = found
-    deep = load_deep_pictures(datasets, "train", depths, crop)
+    deep = load_deep_pictures(datasets, "train", depths, budget.crop)
     order = np.random.default_rng(0).permutation(len(deep))
     for count in sorted({int(part) or len(deep) for part in counts.split(",")}):
         if any(row["pictures"] == count for row in document["rows"]):
             continue
         chosen = [deep[i] for i in order[:count]]
-        batches = Batches(chosen, depths, crop, batch, thumbnails=False)
+        batches = Batches(chosen, depths, budget.crop, budget.batch, thumbnails=False)
         config = DepthConfig(reconstructor=DepthReconstructorConfig(prior=False))
-        model = train_depth(None, None, config, batches, TrainConfig(steps, learning_rate), runs / str(count))
+        model = train_depth(None, None, config, batches, budget.train, budget.runs / str(count))
         result = evaluate_depth(high_pictures(paths, depths), len(paths), depths, _restore(model.eval(), depths))
         megapixels = round(sum(picture.codes[0].numel() for picture in chosen) / 1e6, 2)
         document["rows"].append({"pictures": count, "megapixels": megapixels} | row_of(result))
