@@ -90,8 +90,13 @@ assets: | $(SETS)
 	$(PRIORRAW) train search $(SETS) -o runs/search --steps 3000
 	$(PRIORRAW) train light $(SETS) --encoder $(ENCODER) -o runs/light --steps 8000
 	$(PRIORRAW) train reconstruct $(SETS) -o runs/reconstruct-first --steps 12000
-	$(PRIORRAW) train reconstruct $(SETS) -o runs/reconstruct --steps 5000 --batch 32 --learning-rate 4e-4 \
+	$(PRIORRAW) train reconstruct $(SETS) -o runs/reconstruct-second --steps 5000 --batch 32 --learning-rate 4e-4 \
 	    --start runs/reconstruct-first/reconstructor.safetensors
+	$(PRIORRAW) train reconstruct $(SETS) -o runs/reconstruct-third --steps 12000 --batch 32 --learning-rate 8e-4 \
+	    --start runs/reconstruct-second/reconstructor.safetensors
+	$(PRIORRAW) train reconstruct $(SETS) -o runs/reconstruct --steps 7000 --batch 32 --learning-rate 5e-4 \
+	    --start runs/reconstruct-third/reconstructor.safetensors \
+	    --blend runs/reconstruct-second/reconstructor.safetensors 0.25
 	$(BIN)/python -m priorraw.release --runs runs --data data --out prior_assets
 
 # What prior_assets/bit-depth-4to8 is made of. DATA as above, with raws/, simplecube/, mcmaster18/, hdri/ and kodak24/ too;

@@ -7,9 +7,10 @@ import cv2
 import numpy as np
 import pytest
 import tiny
+import torch
 from PIL import Image
 from priorraw import isp
-from priorraw.assets import Prior, load_assets
+from priorraw.assets import Prior, load_assets, load_reconstructor
 from priorraw.dataset import PairDataset, mask_of, write_png
 from priorraw.errors import InputError
 from priorraw.evaluate import STAGES, evaluate
@@ -221,7 +222,12 @@ def test_from_pack_to_figures(cli, tmp_path):
     options = ("--encoder", encoder, "--entries", 64, "--group", 4, "--steps", 2)
     assert "2 steps" in call("train", "light", data, *options, "-o", run / "light")
     assert "2 steps" in call("train", "reconstruct", data, "--batch", 2, "--steps", 2, "-o", run / "reconstruct")
-    parts = encoder, run / "light" / "light.safetensors", run / "reconstruct" / "reconstructor.safetensors"
+    reconstructor = run / "reconstruct" / "reconstructor.safetensors"
+    again = ("train", "reconstruct", data, "--batch", 2, "--steps", 1, "--seed", 1, "-o", run / "again")
+    call(*again, "--blend", reconstructor, 1)  # all of it: what was trained now is dropped
+    trained, blended = (load_reconstructor(path)[1] for path in (reconstructor, run / "again" / reconstructor.name))
+    assert all(torch.equal(trained[name], blended[name]) for name in trained)
+    parts = encoder, run / "light" / "light.safetensors", reconstructor
     write_shared(assets, *parts)
 
     result = json.loads(call("evaluate", data, "--split", "test", "--assets", assets, "--json"))
@@ -241,7 +247,7 @@ def test_from_pack_to_figures(cli, tmp_path):
     assert cli("evaluate", data, "--split", "val", "--assets", assets)[0] == 2
     code, out, err = cli("evaluate", data, "--camera", "sony-slt-a57", "--assets", assets)
     assert (code, out) == (2, "") and "holds pictures of olympus-e-pl6" in err
-    wrong = ("train", "light", data, "--encoder", run / "reconstruct" / "reconstructor.safetensors")
+    wrong = ("train", "light", data, "--encoder", reconstructor)
     code, out, err = cli(*wrong, "-o", run / "other")
     assert (code, out) == (2, "") and "holds no encoder" in err and not (run / "other").exists()
 
@@ -264,6 +270,8 @@ def write_shared(assets: Path, encoder: Path, *parts: Path) -> None:
         (("train", "light", "{d}", "-o", "o", "--encoder", "none"), "none: not found; train it first"),
         (("train", "light", "{d}", "-o", "o", "--encoder", "none", "--entries", "0"), "entries"),
         (("train", "reconstruct", "{d}", "-o", "o", "--batch", "0"), "batch"),
+        (("train", "reconstruct", "{d}", "-o", "o", "--blend", "none", "0.5"), "none: not found; train it first"),
+        (("train", "reconstruct", "{d}", "-o", "o", "--task", "bit-depth", "--blend", "x", "0.5"), "leave it out"),
         (("bank", "build", "{d}", "-o", "o", "--encoder", "none"), "none: not found"),
         (("evaluate", "{d}", "--assets", "none"), "none: no such asset folder"),
         (("evaluate", "{d}", "--split", "val"), "holds no pairs in split 'val'; it has test"),

@@ -51,7 +51,7 @@ def reconstruction_loss(
     Below the mean squared error `floor` nothing more is gained.
     """
     error = (predicted - true) * valid
-    count = valid.sum((1, 2, 3))
+    count = valid.sum((1, 2, 3)).clamp(min=1)  # a crop may be masked as a whole
     mse = error.square().sum((1, 2, 3)) / (3 * count)
     unlikely = (laplace(error.abs().mean(1, keepdim=True), log_error) * valid).sum((1, 2, 3)) / count
     return (PSNR_WEIGHT * torch.log(mse + floor) + unlikely).mean()

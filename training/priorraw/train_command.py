@@ -187,6 +187,12 @@ def light(
 @click.option("--batch", type=click.IntRange(1), help="Crops a step.  [default: 16; bit-depth: 4]")
 @click.option("--crop", type=click.IntRange(32), help="bit-depth: side of a crop, a multiple of 8.  [default: 96]")
 @click.option("--start", type=FOLDER, help="reconstructor.safetensors to start from.  [default: random weights]")
+@click.option(
+    "--blend",
+    type=(FOLDER, click.FloatRange(0, 1)),
+    metavar="FILE SHARE",
+    help="raw: save SHARE of the weights in another reconstructor.safetensors and the rest of the trained ones.",
+)
 @click.option("--encoder", type=FOLDER, help="bit-depth: encoder.safetensors from train search.")
 @click.option("--bank", type=FOLDER, help="bit-depth: bank.safetensors from bank build; without, no prior is used.")
 def reconstruct(
@@ -199,6 +205,7 @@ def reconstruct(
     batch: int | None,
     crop: int | None,
     start: Path | None,
+    blend: tuple[Path, float] | None,
     encoder: Path | None,
     bank: Path | None,
 ) -> None:
@@ -210,6 +217,7 @@ def reconstruct(
     if task == "bit-depth":
         if bool(encoder) != bool(bank):
             raise click.UsageError("--encoder and --bank go together; give both or neither")
+        only_for("raw", "blend")
         depths = (bits or 4, high_bits or 8)
         _reconstruct_depth(datasets, out, train, depths, batch or 4, crop or 96, start, encoder, bank)
         return
@@ -217,11 +225,17 @@ def reconstruct(
     from priorraw.assets import load_reconstructor
     from priorraw.model import ModelConfig
     from priorraw.pictures import load_cameras
-    from priorraw.train_reconstruct import ReconstructConfig, train_reconstruct
+    from priorraw.train_reconstruct import ReconstructConfig, blend_weights, train_reconstruct
 
     cameras = load_cameras(datasets, "train")
     config, weights = load_reconstructor(start) if start else (ModelConfig(), None)
+    if blend:
+        known, earlier = load_reconstructor(blend[0])
+        if known.reconstructor != config.reconstructor:
+            raise InputError(f"{blend[0]}: is a reconstructor of another shape; blend one of the same")
     trained = train_reconstruct(cameras, config, train, out, ReconstructConfig(batch or 16), weights)
+    if blend:
+        blend_weights(trained.reconstructor, earlier, blend[1])
     _save(trained, ("reconstructor",), out / "reconstructor.safetensors", train.steps, f"{len(cameras)} cameras")
 
 

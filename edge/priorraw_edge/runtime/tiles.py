@@ -72,7 +72,9 @@ def plan(height: int, width: int, tile: int, halo: int, align: int) -> list[Tile
 
 
 def read_tile(picture: np.ndarray, y: int, x: int, tile: int) -> np.ndarray:
-    """The (tile, tile, C) source at (y, x), the picture's edge repeated where it ends."""
+    """The (tile, tile, C) source at (y, x), the picture's edge repeated where it ends; no copy where it does not."""
     part = picture[y : y + tile, x : x + tile]
+    if part.shape[:2] == (tile, tile):
+        return part
     missing = (0, tile - part.shape[0]), (0, tile - part.shape[1]), (0, 0)
-    return np.ascontiguousarray(np.pad(part, missing, mode="edge"))
+    return np.pad(part, missing, mode="edge")
