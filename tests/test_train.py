@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import tiny
 import torch
+from priorraw import crops
 from priorraw import train_light as stage2
 from priorraw import train_reconstruct as stage3
 from priorraw import train_search as stage1
@@ -55,9 +56,9 @@ def run_reconstruct(pictures: list[TrainingPicture], out: Path, config: TrainCon
     return train_reconstruct([camera], tiny.config(), config, out, RECONSTRUCT)
 
 
-def scenes_of(pictures: list[TrainingPicture]) -> list[stage3.Scene]:
+def scenes_of(pictures: list[TrainingPicture]) -> list[crops.Scene]:
     vector = camera_vector(pictures, tiny.MATRIX)
-    return [stage3.Scene(picture, vector, tiny.MATRIX) for picture in pictures]
+    return [crops.Scene(picture, vector, tiny.MATRIX) for picture in pictures]
 
 
 STAGES = pytest.mark.parametrize(
@@ -90,7 +91,7 @@ def recorded(monkeypatch: pytest.MonkeyPatch, module, name: str, stop_after: int
 @STAGES
 def test_training_lowers_the_loss(run, module, loss, pictures, tmp_path, monkeypatch):
     for name, value in (("RENDERED_SHARE", 1), ("EXPOSURE", 4), ("JPEG_SHARE", 0), ("BORROWED_SHARE", 0)):
-        monkeypatch.setattr(stage3, name, value)  # as they are, these scenes clip nowhere: nothing to learn
+        monkeypatch.setattr(crops, name, value)  # as they are, these scenes clip nowhere: nothing to learn
     # The same batch at every step, so that what falls is the loss and not the difficulty.
     monkeypatch.setattr("priorraw.train.step_generator", lambda seed, step: torch.Generator().manual_seed(0))
     losses = recorded(monkeypatch, module, loss)
@@ -200,11 +201,11 @@ def test_the_reconstructor_goes_on_from_given_weights(pictures, tmp_path):
 @pytest.mark.parametrize("own_isp", [True, False])
 def test_only_our_own_rendering_is_rendered_anew(own_isp, pictures, monkeypatch):
     calls = []
-    monkeypatch.setattr(stage3, "RENDERED_SHARE", 1)
-    monkeypatch.setattr(stage3, "JPEG_SHARE", 0)
-    monkeypatch.setattr(stage3, "render", lambda raw, *_: calls.append(raw) or raw)
+    monkeypatch.setattr(crops, "RENDERED_SHARE", 1)
+    monkeypatch.setattr(crops, "JPEG_SHARE", 0)
+    monkeypatch.setattr(crops, "render", lambda raw, *_: calls.append(raw) or raw)
     scene = replace(scenes_of(pictures)[0], picture=replace(pictures[0], own_isp=own_isp))
-    stage3._crop(scene, stage3._draw_view(scene.picture, [scene], torch.Generator().manual_seed(0)))
+    crops.crop(scene, crops.draw_view(scene.picture, [scene], torch.Generator().manual_seed(0)))
     assert len(calls) == own_isp
 
 
@@ -228,8 +229,8 @@ def test_a_light_that_is_off_comes_with_the_raw_that_belongs_to_it(pictures, mon
     seen = []
     monkeypatch.setattr(stage3, "reconstruction_loss", lambda *a: seen.append(a) or a[0].sum())
     model = stage3.PriorRAW(tiny.config())
-    monkeypatch.setattr(stage3, "JPEG_SHARE", 0)
-    monkeypatch.setattr(stage3, "RENDERED_SHARE", 0)
+    monkeypatch.setattr(crops, "JPEG_SHARE", 0)
+    monkeypatch.setattr(crops, "RENDERED_SHARE", 0)
     scenes, every = scenes_of(pictures), list(range(len(pictures)))
     stage3._loss(model, scenes, every, torch.Generator().manual_seed(0), torch.device("cpu"), Part())
     predicted, _, target, valid = seen[0]
@@ -246,11 +247,11 @@ def test_a_crop_that_is_exposed_anew_is_rendered_as_a_camera_would(pictures, mon
     from priorraw import isp
     from priorraw.light import response_to_white
 
-    monkeypatch.setattr(stage3, "JPEG_SHARE", 0)
-    monkeypatch.setattr(stage3, "RENDERED_SHARE", 1)
-    monkeypatch.setattr(stage3, "BORROWED_SHARE", 0)
+    monkeypatch.setattr(crops, "JPEG_SHARE", 0)
+    monkeypatch.setattr(crops, "RENDERED_SHARE", 1)
+    monkeypatch.setattr(crops, "BORROWED_SHARE", 0)
     scene = scenes_of(pictures)[0]
-    srgb, raw, valid = stage3._crop(scene, stage3._draw_view(scene.picture, [scene], torch.Generator().manual_seed(0)))
+    srgb, raw, valid = crops.crop(scene, crops.draw_view(scene.picture, [scene], torch.Generator().manual_seed(0)))
     gains = 1 / response_to_white(pictures[0].light[None])[0].numpy()
     undone = isp.unrender(srgb.permute(1, 2, 0).numpy(), gains, tiny.MATRIX)
     unclipped = ((srgb > 0) & (srgb < 1)).all(0).numpy() & (valid[0] == 1).numpy()
@@ -265,16 +266,16 @@ def test_a_borrowed_scene_looks_as_it_did_to_the_camera_that_took_it(pictures):
     from priorraw import isp
     from priorraw.light import response_to_white
 
-    def rendered(raw: Tensor, scene: stage3.Scene) -> Tensor:
+    def rendered(raw: Tensor, scene: crops.Scene) -> Tensor:
         gains = 1 / response_to_white(scene.picture.light[None])[0].numpy()
         return torch.from_numpy(isp.render(raw.permute(1, 2, 0).numpy(), gains, scene.color_matrix))
 
     own = scenes_of(pictures)[0]
     matrix = color_matrix("sony-slt-a57")
     assert abs(matrix - own.color_matrix).max() > 0.1
-    other = stage3.Scene(pictures[1], camera_vector(pictures, matrix), matrix)
-    window = stage3.Window(0, 0, turns=1, flips=[-1])
-    moved, known = stage3._as_seen_by(own, stage3.Borrowed(other, window, 1.0))
+    other = crops.Scene(pictures[1], camera_vector(pictures, matrix), matrix)
+    window = crops.Window(0, 0, turns=1, flips=[-1])
+    moved, known = crops._as_seen_by(own, crops.Borrowed(other, window, 1.0))
     taken = rendered(window.of(other.picture.raw), other)
     unclipped = ((taken > 0) & (taken < 1)).all(-1) & (known[0] == 1) & ((moved > 0) & (moved < 1)).all(0)
     assert unclipped.float().mean() > 0.3
