@@ -123,11 +123,9 @@ void Bundle::read_manifest(const Json& manifest) {
     for (const auto& [name, hash] : manifest.at("files").items()) {
         files_[name] = {hash.get<std::string>(), manifest.at("bytes").at(name).get<std::uintmax_t>()};
     }
-    const double least = precision == "fp32" ? 100 : 50;
-    bounds = {{"scene", least}, {"raw", least}, {"reliability", least}};
-    if (precision == "int8" && manifest.contains("parity_bounds")) {
-        for (auto& [output, bound] : bounds) bound = manifest["parity_bounds"].at(output).get<double>();
-    }
+    const bool fp32 = precision == "fp32";
+    const double least = fp32 ? 100 : 50;
+    bounds = {{"scene", least}, {"raw", least}, {"reliability", fp32 ? 100 : 35}};  // it magnifies: verify/stages.py
 }
 
 void Bundle::check_programs() const {
