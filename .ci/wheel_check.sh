@@ -37,8 +37,10 @@ import numpy as np
 import rawpy
 
 first, second = (rawpy.imread(name).raw_image_visible[..., :3].astype(float) for name in ("photo.dng", "device.dng"))
-worst = np.abs(first - second).max()
-assert worst < 655, worst  # 1 % of white: ExecuTorch against PyTorch; tiles of 128 against 512; seen: 399 codes
-print(f"PyTorch and ExecuTorch agree to {worst:.0f} of 65,535")
+off = np.abs(first - second) / 65535
+psnr = -10 * np.log10(np.square(off).mean())
+# int8 in ExecuTorch, tiles of 128, against PyTorch, tiles of 512; seen: 69.5 dB, and 2.1 % of white at the worst pixel.
+assert psnr > 60 and off.max() < 0.04, (psnr, off.max())
+print(f"PyTorch and ExecuTorch agree to {psnr:.1f} dB, {off.max():.1%} of white at worst")
 END
 echo "the wheel alone exports, verifies and reconstructs"
