@@ -227,12 +227,12 @@ def reconstruct(
     from priorraw.pictures import load_cameras
     from priorraw.train_reconstruct import ReconstructConfig, blend_weights, train_reconstruct
 
-    cameras = load_cameras(datasets, "train")
     config, weights = load_reconstructor(start) if start else (ModelConfig(), None)
     if blend:
         known, earlier = load_reconstructor(blend[0])
         if known.reconstructor != config.reconstructor:
             raise InputError(f"{blend[0]}: is a reconstructor of another shape; blend one of the same")
+    cameras = load_cameras(datasets, "train")
     trained = train_reconstruct(cameras, config, train, out, ReconstructConfig(batch or 16), weights)
     if blend:
         blend_weights(trained.reconstructor, earlier, blend[1])
