@@ -125,7 +125,8 @@ void Bundle::read_manifest(const Json& manifest) {
     }
     const bool fp32 = precision == "fp32";
     const double least = fp32 ? 100 : 50;
-    bounds = {{"scene", least}, {"raw", least}, {"reliability", fp32 ? 100 : 35}};  // it magnifies: verify/stages.py
+    // Those of verify/stages.py; seen: docs/native.md.
+    bounds = {{"scene", least}, {"raw", least}, {"reliability", fp32 ? 100 : 35}};
 }
 
 void Bundle::check_programs() const {
