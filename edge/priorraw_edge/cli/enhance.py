@@ -19,6 +19,7 @@ from priorraw_edge.cli.photo_options import A_PATH
 @click.option("--high-bits", default=8, show_default=True, type=click.IntRange(2, 16), help="Bits to recover.")
 @click.option("--bundle", type=A_PATH, help="Run this bundle (export --task bit-depth) instead of PyTorch.")
 @click.option("--assets", type=A_PATH, help="Asset folder; the shipped one by default.")
+@photo_options.views
 @photo_options.reliability
 @photo_options.threads
 @photo_options.max_memory
@@ -31,6 +32,7 @@ def command(
     high_bits: int,
     bundle: Path | None,
     assets: Path | None,
+    views: int,
     reliability: Path | None,
     threads: int | None,
     max_memory: int | None,
@@ -45,6 +47,7 @@ def command(
     from priorraw.bit_depth import Depths
 
     from priorraw_edge.runtime.engine import open_engine
+    from priorraw_edge.runtime.ensemble import with_views
     from priorraw_edge.runtime.outputs import plan_jobs
     from priorraw_edge.runtime.spool import Spool
 
@@ -52,11 +55,11 @@ def command(
         raise click.UsageError("--bundle and --assets exclude each other; give one")
     depths = Depths(bits, high_bits)
     jobs = plan_jobs(photos, out, reliability=reliability, formats={".png": "png"})
-    engine = open_engine(depths.name, bundle=bundle, assets=assets, threads=threads, task=task)
+    engine = with_views(open_engine(depths.name, bundle=bundle, assets=assets, threads=threads, task=task), views)
     results = []
     for job in jobs:
         with Spool(job.photo, job.out.parent, megabytes=max_memory) as spool:
-            results.append(_enhance_one(job, engine, spool.wait(), depths, max_memory))
+            results.append(_enhance_one(job, engine, spool.wait(), depths, max_memory) | {"views": views})
         if not as_json:
             click.echo(
                 "{output}: {width}x{height}, {bits} to {high_bits} bits, {levels_in} levels to {levels_out}, "

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import click
 
+from priorraw_edge.cli import photo_options
+
 
 @click.command()
 @click.argument("dataset", type=click.Path(path_type=Path))
@@ -35,6 +37,7 @@ import click
 @click.option("--html", type=click.Path(path_type=Path), help="Write the figures as a page too, with plots.")
 @click.option("--high-bits", type=click.IntRange(2, 16), help="bit-depth: bits to recover.  [default: 8]")
 @click.option("--bundle", type=click.Path(path_type=Path), help="bit-depth: run this xnnpack bundle, not PyTorch.")
+@photo_options.views
 @click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
 def command(
     dataset: Path,
@@ -50,6 +53,7 @@ def command(
     bits: int | None,
     high_bits: int | None,
     bundle: Path | None,
+    views: int,
     as_json: bool,
 ) -> None:
     """Measure PSNR and SSIM of DATASET, per picture and mean.
@@ -60,9 +64,9 @@ def command(
 
     if task == "bit-depth":
         only_for("raw", "camera", "stage", "hint", "jpeg", "subsampling", "html")
-        _evaluate_depth(dataset, split, bits or 4, high_bits or 8, assets, bundle, as_json)
+        _evaluate_depth(dataset, split, bits or 4, high_bits or 8, assets, bundle, views, as_json)
         return
-    only_for("bit-depth", "high_bits", "bundle")
+    only_for("bit-depth", "high_bits", "bundle", "views")
     if bits not in (None, 8, 16):
         raise click.UsageError(f"--bits {bits}: sRGB is read in 8 or 16")
     from priorraw.assets import load_assets
@@ -107,7 +111,14 @@ def _table(result: dict) -> None:
 
 
 def _evaluate_depth(
-    folder: Path, split: str, bits: int, high_bits: int, assets: Path | None, bundle: Path | None, as_json: bool
+    folder: Path,
+    split: str,
+    bits: int,
+    high_bits: int,
+    assets: Path | None,
+    bundle: Path | None,
+    views: int,
+    as_json: bool,
 ) -> None:
     from priorraw.bit_depth import Depths
     from priorraw.depth_dataset import DepthDataset
@@ -115,6 +126,7 @@ def _evaluate_depth(
 
     from priorraw_edge.runtime.deep import high_pictures, pictures_in, restorer
     from priorraw_edge.runtime.engine import open_engine
+    from priorraw_edge.runtime.ensemble import with_views
 
     depths = Depths(bits, high_bits)
     if is_dataset(folder):
@@ -123,8 +135,8 @@ def _evaluate_depth(
     else:
         paths = pictures_in(folder)
         pictures, count = high_pictures(paths, depths), len(paths)
-    engine = open_engine(depths.name, bundle=bundle, assets=assets, task="bit-depth")
-    result = evaluate_depth(pictures, count, depths, restorer(engine, depths))
+    engine = with_views(open_engine(depths.name, bundle=bundle, assets=assets, task="bit-depth"), views)
+    result = {"views": views} | evaluate_depth(pictures, count, depths, restorer(engine, depths))
     if as_json:
         click.echo(json.dumps(result, indent=2))
         return

@@ -13,4 +13,12 @@ threads = click.option(
 max_memory = click.option(
     "--max-memory", type=click.IntRange(1), metavar="MB", help="Refuse pictures that take more memory than this."
 )
+views = click.option(
+    "--views",
+    type=click.Choice(["1", "2", "4", "8"]),
+    default="1",
+    show_default=True,
+    callback=lambda _context, _parameter, value: int(value),
+    help="bit-depth: take the mean over so many turned and mirrored views of the picture, at so many times the time.",
+)
 as_json = click.option("--json", "as_json", is_flag=True, help="Print the results as a JSON list.")
