@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from priorraw import depth_batches
+from priorraw import depth_batches, train_depth
 from priorraw.bit_depth import Depths
 from priorraw.depth_batches import Batches, DeepPicture
 from priorraw.depth_model import HALO, BitDepth, Contours, DepthConfig, DepthReconstructor, DepthReconstructorConfig
@@ -12,6 +12,7 @@ from priorraw.depth_pictures import search_picture
 from priorraw.depth_start import start_linear
 from priorraw.encoder import EncoderConfig
 from priorraw.pictures import thumbnail_of
+from priorraw.train import TrainConfig
 from torch import nn
 
 from benchmarks.bit_depth.classical import CLASSICAL
@@ -153,6 +154,33 @@ def test_batches_keep_the_interval_and_repeat():
     codes = (batch.high * 255).round().int()
     assert torch.equal(codes >> 4, (batch.low * 15).round().int())
     assert codes.min() == 0 and codes.max() == 255
+
+
+@pytest.mark.parametrize("taught", [False, True])
+def test_an_interrupted_run_ends_with_the_weights_of_a_whole_one(taught, tmp_path, monkeypatch):
+    codes = torch.randint(0, 256, (3, 90, 120), generator=torch.Generator().manual_seed(0)).int()
+    batches = Batches([DeepPicture(codes, 8)], Depths(4, 8), 64, 2, thumbnails=False)
+    config = small(prior=False).config
+    teacher = small(prior=False, seed=1).reconstructor.state_dict() if taught else None
+    train = TrainConfig(steps=6, warm_up=2, checkpoint_every=2)
+
+    def run(out):
+        trained = train_depth.train_depth(None, None, config, batches, train, tmp_path / out, teacher=teacher)
+        return trained.reconstructor.state_dict()
+
+    whole, loss, steps = run("whole"), train_depth.reconstruction_loss, iter(range(3))
+
+    def interrupted(*arguments):
+        if next(steps, None) is None:
+            raise KeyboardInterrupt
+        return loss(*arguments)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(train_depth, "reconstruction_loss", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            run("parts")
+    parts = run("parts")
+    assert all(torch.equal(parts[name], value) for name, value in whole.items())
 
 
 def test_classical_methods_by_hand():

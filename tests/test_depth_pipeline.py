@@ -10,6 +10,7 @@ from PIL import Image
 from priorraw.assets import cameras_in, load_assets, write_asset
 from priorraw.bit_depth import TASK, Depths
 from priorraw.tasks import TASKS
+from safetensors.torch import load_file
 
 NAME = "bit-depth-4to8"
 DEPTHS = Depths(4, 8)
@@ -111,6 +112,50 @@ def test_tiles_leave_no_seam(made, cli, tmp_path):
     difference = np.abs(found.astype(int) - DEPTHS.high_codes(whole))
     assert difference.max() <= 1 and (difference > 0).mean() < 1e-3  # a value on the edge of rounding
     assert np.asarray(Image.open(tmp_path / "trust.png")).shape == reliability.shape
+
+
+def test_views_are_those_of_the_whole_picture(made, cli, tmp_path):
+    """`enhance --views 8` in tiles against the mean over the whole picture, turned by NumPy, of what the model says."""
+    photo = np.tile(skimage.data.coffee(), (2, 2, 1))[:640, :800] & 0xF0
+    saved(tmp_path / "low.png", photo)
+    files = (tmp_path / "low.png", "-o", tmp_path / "out.png", "--assets", made / "assets")
+    code, out, _ = cli("enhance", *files, "--views", 8, "--json")
+    assert code == 0 and json.loads(out)[0]["views"] == 8
+    found = np.asarray(Image.open(tmp_path / "out.png")).astype(int)
+    model, total = load_assets(NAME, made / "assets", TASK), 0.0
+    for k in range(8):
+        seen = np.rot90(photo, k)[:: 1 if k < 4 else -1]
+        high = model(DEPTHS.unit(seen >> 4))[0]
+        total = total + np.rot90(high[:: 1 if k < 4 else -1], -k)
+    expected = DEPTHS.high_codes(total / 8).astype(int)
+    assert np.abs(found - expected).max() <= 1 and (found != expected).mean() < 2e-3  # values on the edge of rounding
+    one = DEPTHS.high_codes(model(DEPTHS.unit(photo >> 4))[0])
+    assert (found != one).mean() > 0.01
+    code, _, err = cli("evaluate", made / "pictures", "--views", 8)
+    assert code == 2 and "--views is for --task bit-depth" in err
+
+
+def test_a_teacher_is_learnt_from(made, cli, tmp_path):
+    parts = ("--encoder", made / "search" / "encoder.safetensors", "--bank", made / "bank.safetensors")
+    taught = made / "rec" / "reconstructor.safetensors"
+    train = ("train", "reconstruct", "--task", "bit-depth", made / "set", "--steps", 2, "--crop", 64, "--batch", 1)
+    weights = []
+    for name, more in (("alone", ()), ("taught", ("--teacher", taught)), ("again", ("--teacher", taught))):
+        assert cli(*train, "-o", tmp_path / name, *parts, "--start", taught, *more)[0] == 0
+        weights.append((tmp_path / name / "reconstructor.safetensors").read_bytes())
+    assert weights[0] != weights[1] == weights[2]
+    code, _, err = cli(*train, "-o", tmp_path / "other", "--teacher", taught)  # without a prior
+    assert code == 2 and "is a reconstructor of another shape; learn from one of the same" in err
+
+
+def test_bfloat16_trains_nearly_the_same(made, cli, tmp_path):
+    train = ("train", "reconstruct", "--task", "bit-depth", made / "set", "--steps", 3, "--crop", 64, "--batch", 2)
+    results = []
+    for name, more in (("fp32", ()), ("bf16", ("--bfloat16",))):
+        assert cli(*train, "-o", tmp_path / name, *more)[0] == 0
+        results.append(load_file(tmp_path / name / "reconstructor.safetensors"))
+    difference = [(results[1][key] - value).abs().max().item() for key, value in results[0].items()]
+    assert 0 < max(difference) < 2e-4  # three warm-up steps of at most 6e-5 together
 
 
 def test_what_is_beyond_the_bits_is_said(made, cli, tmp_path):

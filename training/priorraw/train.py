@@ -36,6 +36,7 @@ class TrainConfig:
     checkpoint_every: int = 500
     log_every: int = 50
     accumulate: int = 1  # parts that a process computes its share of a batch in, one after the other
+    bfloat16: bool = False  # convolutions and products on a CPU; on CUDA they always are
 
 
 @contextmanager
@@ -60,7 +61,7 @@ def fit(
     """Minimise `loss_of(generator, part)` by AdamW with warm-up and cosine decay; go on from a checkpoint in `out`.
 
     On CPU a resumed run ends with the bytes of an uninterrupted one; CUDA kernels may differ in the last bits.
-    Mixed precision (bfloat16) is used on CUDA only.
+    Mixed precision (bfloat16) is used on CUDA, and on a CPU where `config` asks for it.
 
     Of several processes (`distributed`) each computes its parts of every batch, and the first writes checkpoint and
     log. Their number and `config.accumulate` may change when a run is resumed.
@@ -115,7 +116,7 @@ def fit(
             last = i + 1 == config.accumulate  # gradients are averaged over the processes once a step
             with (
                 nullcontext() if last or not isinstance(batch, DistributedDataParallel) else batch.no_sync(),
-                torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"),
+                torch.autocast(device.type, torch.bfloat16, enabled=config.bfloat16 or device.type == "cuda"),
             ):
                 part_loss = batch(step_generator(config.seed, step), part) / config.accumulate
             part_loss.backward()

@@ -61,6 +61,9 @@ def training_options(steps: int, learning_rate: float) -> Callable:
                 help="Compute each process's share of a batch in so many parts: less memory, the same step.",
             ),
             click.option(
+                "--bfloat16", is_flag=True, help="Compute in bfloat16 on a CPU too: faster where it has AVX-512 BF16."
+            ),
+            click.option(
                 "--learning-rate", default=learning_rate, show_default=True, type=click.FloatRange(0, min_open=True)
             ),
             click.option("--steps", default=steps, show_default=True, type=click.IntRange(1)),
@@ -77,13 +80,11 @@ def _with_config(function: Callable) -> Callable:
     """Called with `train`, a TrainConfig, in place of the options that it is made of."""
 
     @wraps(function)
-    def configured(
-        *, steps: int, learning_rate: float, seed: int, checkpoint_every: int, accumulate: int, **others: Any
-    ) -> None:
+    def configured(*, steps: int, learning_rate: float, seed: int, **others: Any) -> None:
         from priorraw.train import TrainConfig
 
-        train = TrainConfig(steps, learning_rate, seed=seed, checkpoint_every=checkpoint_every, accumulate=accumulate)
-        function(train=train, **others)
+        given = {name: others.pop(name) for name in ("checkpoint_every", "accumulate", "bfloat16")}
+        function(train=TrainConfig(steps, learning_rate, seed=seed, **given), **others)
 
     return configured
 
@@ -193,6 +194,11 @@ def light(
     metavar="FILE SHARE",
     help="raw: save SHARE of the weights in another reconstructor.safetensors and the rest of the trained ones.",
 )
+@click.option(
+    "--teacher",
+    type=FOLDER,
+    help="bit-depth: reconstructor.safetensors whose mean over turned views is learnt from beside the truth.",
+)
 @click.option("--encoder", type=FOLDER, help="bit-depth: encoder.safetensors from train search.")
 @click.option("--bank", type=FOLDER, help="bit-depth: bank.safetensors from bank build; without, no prior is used.")
 def reconstruct(
@@ -206,6 +212,7 @@ def reconstruct(
     crop: int | None,
     start: Path | None,
     blend: tuple[Path, float] | None,
+    teacher: Path | None,
     encoder: Path | None,
     bank: Path | None,
 ) -> None:
@@ -219,9 +226,9 @@ def reconstruct(
             raise click.UsageError("--encoder and --bank go together; give both or neither")
         only_for("raw", "blend")
         depths = (bits or 4, high_bits or 8)
-        _reconstruct_depth(datasets, out, train, depths, batch or 4, crop or 96, start, encoder, bank)
+        _reconstruct_depth(datasets, out, train, depths, batch or 4, crop or 96, start, teacher, encoder, bank)
         return
-    only_for("bit-depth", "bits", "high_bits", "crop", "encoder", "bank")
+    only_for("bit-depth", "bits", "high_bits", "crop", "teacher", "encoder", "bank")
     from priorraw.assets import load_reconstructor
     from priorraw.model import ModelConfig
     from priorraw.pictures import load_cameras
@@ -247,6 +254,7 @@ def _reconstruct_depth(
     batch: int,
     crop: int,
     start: Path | None,
+    teacher: Path | None,
     encoder: Path | None,
     bank: Path | None,
 ) -> None:
@@ -269,10 +277,15 @@ def _reconstruct_depth(
     default = DepthConfig()
     shape = replace(default.reconstructor, low=depths.low, high=depths.high, prior=held is not None)
     config = DepthConfig(searching.config.encoder if searching else default.encoder, shape)
+    taught = None
+    if teacher:
+        known, taught = load_reconstructor(teacher, TASK)
+        if known.reconstructor != shape:
+            raise InputError(f"{teacher}: is a reconstructor of another shape; learn from one of the same")
     batches = Batches(
         load_deep_pictures(datasets, "train", depths, crop), depths, crop, batch, thumbnails=held is not None
     )
-    trained = train_depth(searching, held, config, batches, train, out, weights)
+    trained = train_depth(searching, held, config, batches, train, out, weights, taught)
     prior = "with the prior" if held is not None else "without prior"
     what = f"{batches.count} pictures, {prior}"
     _save(trained, ("reconstructor",), out / "reconstructor.safetensors", train.steps, what)
