@@ -135,19 +135,6 @@ def test_views_are_those_of_the_whole_picture(made, cli, tmp_path):
     assert code == 2 and "--views is for --task bit-depth" in err
 
 
-def test_a_teacher_is_learnt_from(made, cli, tmp_path):
-    parts = ("--encoder", made / "search" / "encoder.safetensors", "--bank", made / "bank.safetensors")
-    taught = made / "rec" / "reconstructor.safetensors"
-    train = ("train", "reconstruct", "--task", "bit-depth", made / "set", "--steps", 2, "--crop", 64, "--batch", 1)
-    weights = []
-    for name, more in (("alone", ()), ("taught", ("--teacher", taught)), ("again", ("--teacher", taught))):
-        assert cli(*train, "-o", tmp_path / name, *parts, "--start", taught, *more)[0] == 0
-        weights.append((tmp_path / name / "reconstructor.safetensors").read_bytes())
-    assert weights[0] != weights[1] == weights[2]
-    code, _, err = cli(*train, "-o", tmp_path / "other", "--teacher", taught)  # without a prior
-    assert code == 2 and "is a reconstructor of another shape; learn from one of the same" in err
-
-
 def test_bfloat16_trains_nearly_the_same(made, cli, tmp_path):
     train = ("train", "reconstruct", "--task", "bit-depth", made / "set", "--steps", 3, "--crop", 64, "--batch", 2)
     results = []

@@ -44,27 +44,17 @@ def light_loss(light: Tensor, log_error: Tensor, true_light: Tensor, power: Tens
 
 
 def reconstruction_loss(
-    predicted: Tensor,
-    log_error: Tensor,
-    true: Tensor,
-    valid: Tensor,
-    floor: float = PICTURE_FLOOR,
-    target: Tensor | None = None,
+    predicted: Tensor, log_error: Tensor, true: Tensor, valid: Tensor, floor: float = PICTURE_FLOOR
 ) -> Tensor:
     """PSNR of each picture (N, 3, H, W), and the likelihood of its expected error (N, 1, H, W).
 
-    Below the mean squared error `floor` nothing more is gained. Where a `target` is given, its gradient is that of the
-    PSNR with the truth, but for the direction: towards the target.
+    Below the mean squared error `floor` nothing more is gained.
     """
     error = (predicted - true) * valid
     count = valid.sum((1, 2, 3)).clamp(min=1)  # a crop may be masked as a whole
     mse = error.square().sum((1, 2, 3)) / (3 * count)
     unlikely = (laplace(error.abs().mean(1, keepdim=True), log_error) * valid).sum((1, 2, 3)) / count
-    psnr = torch.log(mse + floor)
-    if target is not None:
-        moved = ((predicted - target) * valid).square().sum((1, 2, 3)) / (3 * count)
-        psnr = moved / (mse.detach() + floor)
-    return (PSNR_WEIGHT * psnr + unlikely).mean()
+    return (PSNR_WEIGHT * torch.log(mse + floor) + unlikely).mean()
 
 
 def laplace(error: Tensor, log_expected: Tensor) -> Tensor:

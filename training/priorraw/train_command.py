@@ -194,11 +194,6 @@ def light(
     metavar="FILE SHARE",
     help="raw: save SHARE of the weights in another reconstructor.safetensors and the rest of the trained ones.",
 )
-@click.option(
-    "--teacher",
-    type=FOLDER,
-    help="bit-depth: reconstructor.safetensors whose mean over turned views is learnt from beside the truth.",
-)
 @click.option("--encoder", type=FOLDER, help="bit-depth: encoder.safetensors from train search.")
 @click.option("--bank", type=FOLDER, help="bit-depth: bank.safetensors from bank build; without, no prior is used.")
 def reconstruct(
@@ -212,7 +207,6 @@ def reconstruct(
     crop: int | None,
     start: Path | None,
     blend: tuple[Path, float] | None,
-    teacher: Path | None,
     encoder: Path | None,
     bank: Path | None,
 ) -> None:
@@ -226,9 +220,9 @@ def reconstruct(
             raise click.UsageError("--encoder and --bank go together; give both or neither")
         only_for("raw", "blend")
         depths = (bits or 4, high_bits or 8)
-        _reconstruct_depth(datasets, out, train, depths, batch or 4, crop or 96, start, teacher, encoder, bank)
+        _reconstruct_depth(datasets, out, train, depths, batch or 4, crop or 96, start, encoder, bank)
         return
-    only_for("bit-depth", "bits", "high_bits", "crop", "teacher", "encoder", "bank")
+    only_for("bit-depth", "bits", "high_bits", "crop", "encoder", "bank")
     from priorraw.assets import load_reconstructor
     from priorraw.model import ModelConfig
     from priorraw.pictures import load_cameras
@@ -254,7 +248,6 @@ def _reconstruct_depth(
     batch: int,
     crop: int,
     start: Path | None,
-    teacher: Path | None,
     encoder: Path | None,
     bank: Path | None,
 ) -> None:
@@ -277,15 +270,10 @@ def _reconstruct_depth(
     default = DepthConfig()
     shape = replace(default.reconstructor, low=depths.low, high=depths.high, prior=held is not None)
     config = DepthConfig(searching.config.encoder if searching else default.encoder, shape)
-    taught = None
-    if teacher:
-        known, taught = load_reconstructor(teacher, TASK)
-        if known.reconstructor != shape:
-            raise InputError(f"{teacher}: is a reconstructor of another shape; learn from one of the same")
     batches = Batches(
         load_deep_pictures(datasets, "train", depths, crop), depths, crop, batch, thumbnails=held is not None
     )
-    trained = train_depth(searching, held, config, batches, train, out, weights, taught)
+    trained = train_depth(searching, held, config, batches, train, out, weights)
     prior = "with the prior" if held is not None else "without prior"
     what = f"{batches.count} pictures, {prior}"
     _save(trained, ("reconstructor",), out / "reconstructor.safetensors", train.steps, what)

@@ -10,19 +10,16 @@ from torch import Tensor, nn
 
 from priorraw.bank import Bank
 from priorraw.depth_batches import Batch, Batches
-from priorraw.depth_model import BitDepth, DepthConfig, DepthReconstructor
+from priorraw.depth_model import BitDepth, DepthConfig
 from priorraw.depth_start import start_linear
 from priorraw.distributed import Part
 from priorraw.losses import reconstruction_loss
 from priorraw.train import CHECKPOINT, TrainConfig, fit, pick_device
-from priorraw.turns import TURNS, turned, turned_back
 
-TEACHER_SHARE = 0.6  # of what a value is moved to, where a teacher tells what it expects there
 FLOOR = 3e-5  # mean squared error below which a crop hardly teaches: it adds little to its picture's
 
 # A batch to the high pictures (N, 3, H, W) and the logarithm of their expected error (N, 1, H, W).
 Restore = Callable[[Batch], tuple[Tensor, Tensor]]
-Expect = Callable[[Batch], Tensor]  # a batch to what a teacher takes its high pictures for
 
 
 def train_depth(
@@ -33,7 +30,6 @@ def train_depth(
     train: TrainConfig,
     out: Path,
     start: dict[str, Tensor] | None = None,
-    teacher: dict[str, Tensor] | None = None,
 ) -> BitDepth:
     """Train the reconstructor; with a prior, encoder and bank stay as they are. See `fit` for resume.
 
@@ -41,8 +37,6 @@ def train_depth(
         model: whose encoder and affinity searches the bank; None without prior.
         start: weights to go on from, by their names in the reconstructor; what it lacks begins anew. Without, the
             linear part is solved for first.
-        teacher: weights whose self-ensemble (`turns`) is learnt from beside the truth. Most of what the truth says is
-            chance, that no network can know; what another network expects has none of it, and a small batch will do.
     """
     torch.manual_seed(train.seed)
     device = pick_device()
@@ -58,40 +52,17 @@ def train_depth(
     learner.reconstructor.requires_grad_(True)
     tensors = {} if bank is None else {name: t.to(device) for name, t in bank.named().items()}
 
-    @torch.no_grad()
-    def maps_of(batch: Batch) -> Tensor | None:
-        if bank is None:
-            return None
-        return learner.lookup(batch.low, learner.scene(batch.thumbnails), tensors["keys"], tensors["values"])
-
     def restore(batch: Batch) -> tuple[Tensor, Tensor]:
-        return learner.reconstructor(batch.low, maps_of(batch))
+        maps = None
+        if bank is not None:
+            with torch.no_grad():
+                context = learner.scene(batch.thumbnails)
+                maps = learner.lookup(batch.low, context, tensors["keys"], tensors["values"])
+        return learner.reconstructor(batch.low, maps)
 
-    expect: Expect | None = None
-    settings: dict[str, Any] = {"stage": "reconstruct", "model": config.to_json()}
-    if teacher is not None:
-        fixed = DepthReconstructor(config.reconstructor).requires_grad_(False)
-        fixed.load_state_dict(teacher)
-        fixed.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        settings["teacher"] = TEACHER_SHARE
-
-        def of_teacher(batch: Batch) -> Tensor:
-            return seen_turned(fixed, batch.low, maps_of(batch))
-
-        expect = of_teacher
-    fit_restorer(learner, list(learner.reconstructor.parameters()), restore, batches, train, out, settings, expect)
+    settings = {"stage": "reconstruct", "model": config.to_json()}
+    fit_restorer(learner, list(learner.reconstructor.parameters()), restore, batches, train, out, settings)
     return learner
-
-
-@torch.no_grad()
-def seen_turned(reconstructor: DepthReconstructor, low: Tensor, maps: Tensor | None) -> Tensor:
-    """The high pictures that a reconstructor tells of a turned view, another at each call; over many: the mean of all.
-
-    The turn is drawn by torch's generator, which `fit` seeds at each step.
-    """
-    turn = TURNS[int(torch.randint(len(TURNS), ()))]
-    high, _ = reconstructor(turned(low, turn), None if maps is None else turned(maps, turn))
-    return reconstructor.inside(low, turned_back(high.float(), turn))
 
 
 def fit_restorer(
@@ -102,12 +73,8 @@ def fit_restorer(
     train: TrainConfig,
     out: Path,
     settings: dict[str, Any],
-    expect: Expect | None = None,
 ) -> nn.Module:
-    """Train any network that restores batches; `settings` are what makes this run another than its like.
-
-    With `expect` a value is moved to `TEACHER_SHARE` of what that tells and the rest of the truth.
-    """
+    """Train any network that restores batches; `settings` are what makes this run another than its like."""
     device = pick_device()
     model.to(device)
 
@@ -117,8 +84,7 @@ def fit_restorer(
         batch = Batch(*(t[own] if len(t.shape) > 3 else t for t in vars(drawn).values()))
         predicted, log_error = restore(batch)
         valid = torch.ones_like(batch.high[:, :1])
-        target = None if expect is None else torch.lerp(batch.high, expect(batch), TEACHER_SHARE)
-        loss = reconstruction_loss(predicted.float(), log_error.float(), batch.high, valid, FLOOR, target)
+        loss = reconstruction_loss(predicted.float(), log_error.float(), batch.high, valid, FLOOR)
         return loss * (len(own) * part.count / batches.size)
 
     settings = settings | {"train": asdict(train), "depths": asdict(batches.depths)}

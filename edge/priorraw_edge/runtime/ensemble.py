@@ -1,13 +1,39 @@
-"""Geometric self-ensemble: the mean of what an engine says of a picture turned and mirrored, at its price in time."""
+"""Geometric self-ensemble: the mean of what an engine says of a picture turned and mirrored, at its price in time.
+
+A network is not quite as good at a pattern as at its mirror image, and where the answers differ their mean is nearer to
+the truth (Timofte, Rothe, Van Gool, "Seven ways to improve example-based single image super resolution", CVPR 2016).
+"""
+
+from typing import NamedTuple
 
 import numpy as np
-from priorraw.turns import TURNS, Turn
 
 from priorraw_edge.runtime.engine import Engine
 
 
+class Turn(NamedTuple):
+    """Rows and columns are flipped, then exchanged."""
+
+    rows: bool
+    columns: bool
+    transposed: bool
+
+
+# All that a square has. The first 1, 2, 4 or 8 are as unlike as so many can be.
+TURNS = (
+    Turn(False, False, False),
+    Turn(True, True, True),
+    Turn(True, True, False),
+    Turn(False, False, True),
+    Turn(True, False, False),
+    Turn(False, True, False),
+    Turn(True, False, True),
+    Turn(False, True, True),
+)
+
+
 class SelfEnsemble:
-    """An `Engine` whose tiles are means over the first `count` of `priorraw.turns.TURNS`.
+    """An `Engine` whose tiles are means over the first `count` of `TURNS`.
 
     Its scene vectors are those of the views, stacked. Tiles leave no seam: their sides and origins are multiples of the
     stride, so that the strided layers sample a turned picture on one grid in every tile, and all halos are as wide.
@@ -40,7 +66,7 @@ def with_views(engine: Engine, count: int) -> Engine:
 
 
 def turned(picture: np.ndarray, turn: Turn) -> np.ndarray:
-    """(H, W, ...) as `priorraw.turns.turned` turns planes."""
+    """(H, W, ...) seen so; (W, H, ...) where it is transposed."""
     picture = picture[:: -1 if turn.rows else 1, :: -1 if turn.columns else 1]
     return picture.swapaxes(0, 1) if turn.transposed else picture
 
