@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 import skimage.data
+import torch
 from photos import saved
 from PIL import Image
 from priorraw.assets import cameras_in, load_assets, write_asset
@@ -141,8 +142,8 @@ def test_bfloat16_trains_nearly_the_same(made, cli, tmp_path):
     for name, more in (("fp32", ()), ("bf16", ("--bfloat16",))):
         assert cli(*train, "-o", tmp_path / name, *more)[0] == 0
         results.append(load_file(tmp_path / name / "reconstructor.safetensors"))
-    difference = [(results[1][key] - value).abs().max().item() for key, value in results[0].items()]
-    assert 0 < max(difference) < 2e-4  # three warm-up steps of at most 6e-5 together
+    ours, others = (torch.cat([value.flatten() for value in result.values()]) for result in results)
+    assert 0 < (others - ours).abs().mean() < 5e-6  # seen: 1e-6; the three steps are 6e-5 long, whichever way they go
 
 
 def test_what_is_beyond_the_bits_is_said(made, cli, tmp_path):
