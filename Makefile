@@ -109,7 +109,8 @@ DEPTH_SETS := $(addprefix data/depth-,raws2 raws4 imx135 simplecube hdri mcmaste
 SITE = $(shell $(BIN)/python -c 'import sysconfig; print(sysconfig.get_paths()["purelib"])')
 RENDERED := canon-eos-30d.cr2 canon-eos-550d.dng canon-powershot-g10.cr2 nikon-d5000.dng
 
-# The two runs of the reconstructor are nine minutes of an H100, in bfloat16; for 2 cores lower the steps, and see --bfloat16.
+# The two runs of the reconstructor are nine minutes of an H100, in bfloat16; for 2 cores lower the steps (and see
+# --bfloat16 of train).
 bit-depth: $(TESTABLE) | $(DEPTH_SETS)
 	$(PRIORRAW) train search $(DEPTH) $(DEPTH_SETS) -o $(DEEP)/search --steps 1000 --learning-rate 2e-3
 	$(PRIORRAW) bank build $(DEPTH) $(DEPTH_SETS) --encoder $(DEEP)/search/encoder.safetensors --entries 2000 \

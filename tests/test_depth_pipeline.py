@@ -129,9 +129,10 @@ def test_views_are_those_of_the_whole_picture(made, cli, tmp_path):
         high = model(DEPTHS.unit(seen >> 4))[0]
         total = total + np.rot90(high[:: 1 if k < 4 else -1], -k)
     expected = DEPTHS.high_codes(total / 8).astype(int)
-    assert np.abs(found - expected).max() <= 1 and (found != expected).mean() < 2e-3  # values on the edge of rounding
+    # Values on the edge of rounding; seen: 3e-6 of them.
+    assert np.abs(found - expected).max() <= 1 and (found != expected).mean() < 1e-4
     one = DEPTHS.high_codes(model(DEPTHS.unit(photo >> 4))[0])
-    assert (found != one).mean() > 0.01
+    assert (found != one).mean() > 0.01  # seen: 0.055
     code, _, err = cli("evaluate", made / "pictures", "--views", 8)
     assert code == 2 and "--views is for --task bit-depth" in err
 
